@@ -1,0 +1,133 @@
+"""The change feed: the newest changes of the whole store in one order, and those who want to be told."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+
+from taskwarden.core.change import Change, ChangeName, Changes
+from taskwarden.core.decision import Notify
+from taskwarden.core.protocols import Hint
+from taskwarden.core.record import Incident
+from taskwarden.stores.memory.history import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from taskwarden.core.task import TaskRecord
+    from taskwarden.ids import Kind, TaskId, TenantId
+
+__all__ = ["Feed", "Listeners"]
+
+_LOG: Final = logging.getLogger("taskwarden.store")
+
+Subject: TypeAlias = "Record | Incident | Notify | None"
+Item: TypeAlias = "tuple[datetime, ChangeName, TenantId, TaskId | None, Kind | None, Subject, str, str]"
+"""at, name, tenant, task, kind, run or incident or notice, actor, detail."""
+
+
+@attrs.define(eq=False)
+class Feed:
+    """
+    The newest *kept* changes. A change costs one step to write, and becomes a ``Change`` only when it is read.
+
+    Args:
+        grown: Something was added since this was last set to False.
+    """
+
+    kept: int
+    grown: bool = attrs.field(default=False, init=False)
+    _items: list[Item] = attrs.field(factory=list, init=False)
+    _trimmed: int = attrs.field(default=0, init=False)
+    _most: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._most = self.kept + self.kept // 16  # trimmed in pieces, as the front of a list is not cut for free
+
+    @property
+    def end(self) -> int:
+        """The cursor after the last change."""
+        return self._trimmed + len(self._items)
+
+    def add(self, item: Item) -> None:
+        """Add one change."""
+        self._items.append(item)
+        self.grown = True
+        if len(self._items) > self._most:
+            self.trim(self.kept)
+
+    def tell(self, at: datetime, name: ChangeName, task: TaskRecord[object], actor: str = "", detail: str = "") -> None:
+        """Add what happened to *task*."""
+        self.add((at, name, task.tenant, task.id, task.kind, None, actor, detail))
+
+    def trim(self, kept: int) -> None:
+        """Drop all but the newest *kept* changes."""
+        surplus = max(len(self._items) - kept, 0)
+        del self._items[:surplus]
+        self._trimmed += surplus
+
+    def read(self, after: int, limit: int, tenant: TenantId | None) -> Changes:
+        """Return what follows *after*. Costs what lies between it and the end of the page, others' changes included."""
+        first = max(self._trimmed, self.end - self.kept)
+        # Beyond the end is a cursor of an earlier life of the store.
+        reset = 0 < after < first or after > self.end
+        cursor = self.end if after > self.end else max(after, first)
+        found: list[Change] = []
+        while cursor < self.end and len(found) < limit:
+            item = self._items[cursor - self._trimmed]
+            cursor += 1
+            if tenant is None or item[2] == tenant:
+                found.append(_change(cursor, item))
+        return Changes(tuple(found), cursor, reset)
+
+
+def _change(seq: int, item: Item) -> Change:
+    at, name, tenant, task_id, kind, subject, actor, detail = item
+    return Change(
+        seq=seq,
+        at=at,
+        name=name,
+        tenant=tenant,
+        task_id=task_id,
+        kind=kind,
+        run=subject.run() if isinstance(subject, Record) else None,
+        incident=subject if isinstance(subject, Incident) else None,
+        notice=subject if isinstance(subject, Notify) else None,
+        actor=actor,
+        detail=detail,
+    )
+
+
+@attrs.define(eq=False)
+class Listeners:
+    """Those who want hints. One that raises harms nobody: it is logged once, and asked again next time."""
+
+    _hints: dict[object, Callable[[Hint], None]] = attrs.field(factory=dict, init=False)
+    _broken: set[object] = attrs.field(factory=set, init=False)
+
+    def add(self, key: object, hint: Callable[[Hint], None]) -> None:
+        """Tell *hint* from now on, and at once of whatever it has not heard."""
+        self._hints[key] = hint
+        for what in Hint:
+            self._tell(key, hint, what)
+
+    def remove(self, key: object) -> None:
+        """Tell it no more."""
+        self._hints.pop(key, None)
+        self._broken.discard(key)
+
+    def whisper(self, what: Hint) -> None:
+        """Tell all."""
+        for key, hint in list(self._hints.items()):
+            self._tell(key, hint, what)
+
+    def _tell(self, key: object, hint: Callable[[Hint], None], what: Hint) -> None:
+        try:
+            hint(what)
+        except Exception:
+            if key not in self._broken:
+                self._broken.add(key)
+                _LOG.exception("a listener raised on %s; the store goes on, and logs this only once", what)
