@@ -1,0 +1,126 @@
+"""What holds for all runs of a kind: executor, policies, timeout; and the guard around the host's policies."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from taskwarden.core.decision import Decision, Level, OpenIncident, Planned
+from taskwarden.core.outcome import Succeeded
+from taskwarden.policies import decide
+from taskwarden.policies.intervals import every, pulled
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from taskwarden.core.claim import Claim
+    from taskwarden.core.decision import Effect, Event
+    from taskwarden.core.executor import TaskExecutor
+    from taskwarden.core.health import Health
+    from taskwarden.core.outcome import Outcome
+    from taskwarden.core.protocols import FailurePolicy, IntervalPolicy, Registry
+    from taskwarden.core.task import TaskRecord
+    from taskwarden.ids import Kind, TaskId
+
+__all__ = ["KindRules", "Kinds"]
+
+_LOG: Final = logging.getLogger("taskwarden.runner")
+_FALLBACK: Final = every(hours=1)
+"""When a host's interval policy raises: often enough to notice, seldom enough to harm nobody."""
+_REMEMBERED: Final = 10_000
+"""Structured payloads kept per kind."""
+
+
+@attrs.define(eq=False)
+class KindRules:
+    """How the runs of one kind go."""
+
+    executor: TaskExecutor[Any]
+    policy: FailurePolicy
+    default: FailurePolicy
+    timeout: float
+    """Seconds; infinite without one."""
+    base_delay: timedelta = timedelta(minutes=5)
+    _loaded: OrderedDict[TaskId, TaskRecord[Any]] = attrs.field(factory=OrderedDict, init=False)
+
+    def schedule(self, task: TaskRecord[Any]) -> IntervalPolicy:
+        """Return the schedule in force: the task's own, else the executor's."""
+        return task.schedule or self.executor.schedule or _FALLBACK
+
+    def grace(self, task: TaskRecord[Any]) -> timedelta | None:
+        """Return how late a slot of *task* may be run; None: however late."""
+        try:
+            return self.schedule(task).grace
+        except Exception:
+            _LOG.exception("task %s (%s): the interval policy's grace raised; the slot is run", task.id, task.kind)
+            return None
+
+    def typed(self, task: TaskRecord[Any]) -> TaskRecord[Any]:
+        """
+        Return *task* with its payload structured; remembered by id and version.
+
+        Raises:
+            PayloadRejected: The payload does not fit the executor's class (any more).
+        """
+        executor = self.executor
+        if executor.payload_type is None and task.payload_version == executor.payload_version:
+            return task
+        known = self._loaded.get(task.id)
+        if known is None or known.version != task.version:
+            known = attrs.evolve(task, payload=executor.load(task.payload, task.payload_version))
+            self._loaded[task.id] = known
+            if len(self._loaded) > _REMEMBERED:
+                self._loaded.popitem(last=False)
+        return known
+
+    def plan(self, claim: Claim, outcome: Outcome, now: datetime) -> tuple[Planned, tuple[Effect, ...]]:
+        """Return the slot after the claim's, and an incident where the host's interval policy raised."""
+        slot = min(claim.slot_at, now)  # where the clock went back, the slot lies in a future that was never real
+        try:
+            planned = self.schedule(claim.task).next(slot, claim.state, outcome, now)
+            if not isinstance(planned, Planned):
+                raise TypeError(f"next() returned {planned!r} instead of Planned")  # noqa: TRY301 - handled as if it raised
+        except Exception as error:
+            _LOG.exception("task %s (%s): the interval policy raised; planned hourly", claim.task.id, claim.task.kind)
+            planned = _FALLBACK.next(slot, claim.state, outcome, now)
+            return planned, (_broken(claim.task.kind, error),)
+        if type(outcome) is Succeeded and outcome.run_by is not None:
+            sooner = pulled(planned, outcome.run_by, now)
+            if sooner.at is not None and sooner.at > slot:  # not so where the clock went back
+                planned = sooner
+        return planned, ()
+
+    def decide(self, health: Health, event: Event, now: datetime) -> Decision:
+        """Return the decision; where the host's failure policy raised, the default's, with an incident that says so."""
+        decision = decide(self.policy, health, event, now, default=self.default)
+        if decision.why and decision.why[0] == "policy_raised":
+            _LOG.error("kind %s: %s", self.executor.kind, decision.effects[-1])
+        return decision
+
+
+def _broken(kind: str, error: Exception) -> OpenIncident:
+    title = f"The interval policy of kind {kind} raised {type(error).__name__}: {error}; planned hourly instead"
+    return OpenIncident(f"broken:interval_policy:{kind}", "config_error.policy", title[:500], Level.ERROR)
+
+
+@attrs.define(eq=False)
+class Kinds:
+    """The rules of each kind that a registry knows, made when first needed."""
+
+    registry: Registry
+    default: FailurePolicy
+    _rules: dict[Kind, KindRules] = attrs.field(factory=dict, init=False)
+
+    def rules(self, kind: Kind) -> KindRules:
+        """Return the rules of *kind*."""
+        rules = self._rules.get(kind)
+        if rules is None:
+            executor = self.registry.executor(kind)
+            timeout = float("inf") if executor.timeout is None else executor.timeout.total_seconds()
+            rules = KindRules(executor, executor.failure_policy or self.default, self.default, timeout)
+            self._rules[kind] = rules
+        return rules

@@ -1,0 +1,127 @@
+"""
+Steps 1 and 2: wait until something is due, claim it, hand it to the workers.
+
+Idle, this sleeps until the next time that the store named, or until something says that there may be work sooner: a
+hint of the store, a completion that was written, a run that ended while due work was left behind. It never looks at
+the store at fixed intervals by itself; a store that can lose hints bounds ``Claims.next_due`` instead.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import attrs
+
+from taskwarden.core.outcome import Failed
+from taskwarden.errors import Closed, UsageError
+from taskwarden.runner._lease import kept
+from taskwarden.runner._writer import PATIENCE
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from taskwarden.core.claim import Claims, Completion
+    from taskwarden.core.protocols import Clock, Store
+    from taskwarden.ids import RunnerId
+    from taskwarden.runner._clock import StoreTime
+    from taskwarden.runner._outage import Outage
+    from taskwarden.runner._worker import Workers
+
+__all__ = ["Poll"]
+
+_BATCH: Final = 200
+"""Most tasks in one claim."""
+_HOLD: Final = (5.0, 300.0)
+"""Seconds without claims after a failure of the host itself: doubling from the first to the second."""
+
+
+@attrs.define(eq=False)
+class Poll:
+    """Claims for one runner."""
+
+    store: Store
+    clock: Clock
+    time: StoreTime
+    outage: Outage
+    workers: Workers
+    name: RunnerId
+    lease: timedelta
+    until: float = attrs.field(default=0.0, init=False)
+    """Monotonic: when to claim next, if nothing happens before."""
+    _stopping: bool = attrs.field(default=False, init=False)
+    _wake: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _hold: float = attrs.field(default=_HOLD[0], init=False)
+    _held_until: float = attrs.field(default=-inf, init=False)
+
+    def stop(self) -> None:
+        """Claim no more."""
+        self._stopping = True
+        self._wake.set()
+
+    def hint(self) -> None:
+        """Something may be due."""
+        self.until = 0.0
+        self._wake.set()
+
+    def freed(self) -> None:
+        """A run has ended: if due work was left behind, there is room for it now."""
+        if self.until <= self.clock.monotonic():
+            self._wake.set()
+
+    def written(self, earliest: datetime | None) -> None:
+        """Completions were written; the earliest next time among them is *earliest*."""
+        if earliest is not None:
+            at = self.time.monotonic(earliest)
+            if at < self.until:
+                self.until = at
+                self._wake.set()
+
+    def look(self, completion: Completion) -> None:
+        """Hold claims back after a fault of the host's own: it would fail every task alike."""
+        outcome = completion.outcome
+        if type(outcome) is not Failed:
+            return
+        if outcome.failure.code.startswith("unknown.internal"):
+            now = self.clock.monotonic()
+            if now >= self._held_until:
+                self._held_until, self._hold = now + self._hold, min(self._hold * 2, _HOLD[1])
+        else:
+            self._hold = _HOLD[0]
+
+    async def run(self) -> None:
+        """Claim until stopped."""
+        while not self._stopping:
+            now = self.clock.monotonic()
+            begin = max(self.until, self._held_until)
+            room = min(self.workers.free, _BATCH)
+            if room > 0 and now >= begin:
+                await self._claim(room, now)
+                continue
+            await self.clock.wait(self._wake, begin if room > 0 and begin != inf else None)
+            self._wake = anyio.Event()
+
+    async def _claim(self, room: int, now: float) -> None:
+        claims: Claims | None = None
+        problem: Exception = TimeoutError(f"no answer within {PATIENCE} s")
+        self.until = inf
+        try:
+            # Shielded, and bounded: cancelled in mid-claim, we would hold leases that we do not know of.
+            with anyio.move_on_after(PATIENCE, shield=True):
+                claims = await self.store.claim(
+                    runner=self.name, kinds=self.workers.kinds.registry.kinds, limit=room, lease=self.lease
+                )
+        except (Closed, UsageError):
+            raise
+        except Exception as error:  # whatever a store raises, the loop is armed again and the host lives
+            problem = error
+        if claims is None:
+            self.until = self.outage.failed(problem)
+            return
+        self.outage.answered()
+        self.time.set(claims.now)
+        if claims.next_due is not None:
+            self.until = min(self.until, self.time.monotonic(claims.next_due))
+        if claims.claims:
+            self.workers.feed(claims.claims, now + kept(self.lease))
