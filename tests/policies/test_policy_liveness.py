@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from taskwarden.core.decision import Ran, Trigger
 from taskwarden.core.failure import LONGEST_RETRY_AFTER
 from taskwarden.core.health import HEALTHY, Phase
+from taskwarden.core.instant import FAR_PAST
 from taskwarden.core.outcome import Interrupted, Lost, Skipped, Snoozed
 from taskwarden.policies import (
     Admit,
@@ -155,7 +156,7 @@ def test_p23_no_run_is_admitted_before_the_hold_ends(policy: TaskPolicy, history
     assert isinstance(admit(task.health, trigger, task.now), Admit)
 
 
-@given(tripping, histories(), st.sampled_from([Lost(), Interrupted(), Snoozed(NOON), Skipped()]))
+@given(tripping, histories(), st.sampled_from([Lost(), Interrupted(), Snoozed(FAR_PAST), Skipped()]))
 def test_p24_a_probe_that_brings_no_verdict_is_followed_by_another_soon(
     policy: TaskPolicy, history: History, neutral: Any
 ) -> None:

@@ -176,6 +176,18 @@ async def test_no_more_runs_at_once_than_the_concurrency() -> None:
     assert most == 3
 
 
+async def test_a_runner_that_is_full_goes_on_when_its_runs_end() -> None:
+    async with World.of(Says(a=None, b=None, c=None)) as world:
+        for key in "abc":
+            await world.task("says", key, schedule=every(seconds=1, anchor=world.clock.now()))
+
+        await world.run_for(timedelta(seconds=20), concurrency=1)
+
+        runs = await world.runs()
+    assert len(runs) >= 57
+    assert not any(run.coalesced for run in runs)
+
+
 async def test_no_more_is_claimed_than_can_be_started() -> None:
     hold = anyio.Event()
 

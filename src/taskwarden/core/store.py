@@ -170,9 +170,10 @@ class Store(Protocol):
 
         Order: tenants take turns in proportion to their weights; within a tenant the least ``urgency(due, priority)``
         goes first, and of equal ones the task that was made first. With T tenants of equal weight that have claimable
-        tasks, each is served within T claimed tasks plus one batch for each concurrent runner. Caps on running tasks, per tenant and per kind, hold at every instant
-        over all runners; what is over a cap waits and holds nobody up. Tasks of other kinds are left alone. Claims that
-        take over expired leases come first, and count in caps as before.
+        tasks, each is served within T claimed tasks plus one batch for each concurrent runner. Caps on running tasks,
+        per tenant and per kind, hold at every instant over all runners; what is over a cap waits and holds nobody up.
+        Tasks of other kinds are left alone. Claims that take over expired leases come first, and count in caps as
+        before.
 
         Args:
             limit: Most claims to return; at least 1.

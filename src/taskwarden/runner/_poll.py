@@ -51,6 +51,7 @@ class Poll:
     until: float = attrs.field(default=0.0, init=False)
     """Monotonic: when to claim next, if nothing happens before."""
     _stopping: bool = attrs.field(default=False, init=False)
+    _full: bool = attrs.field(default=False, init=False)
     _wake: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _hold: float = attrs.field(default=_HOLD[0], init=False)
     _held_until: float = attrs.field(default=-inf, init=False)
@@ -66,8 +67,8 @@ class Poll:
         self._wake.set()
 
     def freed(self) -> None:
-        """A run has ended: if due work was left behind, there is room for it now."""
-        if self.until <= self.clock.monotonic():
+        """A run has ended: there is room for another, which is news if there was none, or if due work was left behind."""
+        if self._full or self.until <= self.clock.monotonic():
             self._wake.set()
 
     def written(self, earliest: datetime | None) -> None:
@@ -99,7 +100,10 @@ class Poll:
             if room > 0 and now >= begin:
                 await self._claim(room, now)
                 continue
-            await self.clock.wait(self._wake, begin if room > 0 and begin != inf else None)
+            # Full, it waits for room, however soon something is due; with room, for the next time.
+            self._full = room <= 0
+            await self.clock.wait(self._wake, None if self._full or begin == inf else begin)
+            self._full = False
             self._wake = anyio.Event()
 
     async def _claim(self, room: int, now: float) -> None:
