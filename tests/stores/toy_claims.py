@@ -12,7 +12,7 @@ from taskwarden.core.claim import Claim, Completion, Deferral, Receipt, trigger_
 from taskwarden.core.decision import Level, OpenIncident
 from taskwarden.core.health import Phase
 from taskwarden.core.lifecycle import Signal, State
-from taskwarden.core.outcome import Failed, Interrupted, Lost, Outcome, Succeeded
+from taskwarden.core.outcome import Failed, Interrupted, Outcome, Succeeded
 from taskwarden.core.record import Ending, Run
 from taskwarden.ids import Kind, RunId, RunnerId
 from tests.stores.toy_ledger import Lease, Ledger, Row
@@ -141,7 +141,7 @@ def complete(ledger: Ledger, done: Completion) -> Receipt:
 
 def _return_to_rest(row: Row, done: Completion, *, overruled: bool) -> None:
     assert row.lease is not None
-    if isinstance(done.outcome, Interrupted | Lost) and row.manual_at is None:
+    if isinstance(done.outcome, Interrupted) and row.manual_at is None:
         row.manual_at = row.lease.manual
     if not overruled and done.next_run_at is not None and row.lease.rest is not State.DONE:
         row.next_run_at, row.reason = done.next_run_at, done.reason

@@ -166,7 +166,8 @@ class Store(Protocol):
         due (``next_run_at <= now``); or has a manual run asked for and due, paused or not, in any state but RUNNING; or
         is RUNNING with an expired lease: then the claim has ``lost_by`` set, and is to be completed with ``Lost``.
         Each claim raises the task's token. No task is in two claims with live leases. A manual request is taken up by
-        its claim, before a slot that is due too, and stands again if that claim's completion is Interrupted or Lost.
+        its claim, before a slot that is due too, and stands again if that claim's completion is Interrupted. (Not if it
+        is Lost: a run that kills its process must not be started again and again without the policy having a say.)
 
         Order: tenants take turns in proportion to their weights; within a tenant the least ``urgency(due, priority)``
         goes first, and of equal ones the task that was made first. With T tenants of equal weight that have claimable

@@ -67,7 +67,7 @@ class Poll:
         self._wake.set()
 
     def freed(self) -> None:
-        """A run has ended: there is room for another, which is news if there was none, or if due work was left behind."""
+        """A run has ended: there is room for another. That is news if there was none, or if due work was left."""
         if self._full or self.until <= self.clock.monotonic():
             self._wake.set()
 

@@ -89,11 +89,18 @@ class Every:
         return self.period
 
     def next(self, slot: datetime | None, state: IntervalState, outcome: Outcome | None, now: datetime) -> Planned:
-        # The steady path: the slot is on the grid, and the one after it lies ahead. All else takes the general one.
-        if slot is not None and slot.tzinfo is UTC is now.tzinfo and slot < _FAST_UNTIL:
-            coming = slot + self.period
-            if coming > now and ((slot - EPOCH) // MICROSECOND - self._phase(state.seed)) % self._step == 0:
+        # The paths of nearly every call, written out: the slot is on the grid and the one after it lies ahead, or
+        # missed ones coalesce. All else takes the general one, which comes to the same.
+        if slot is not None and slot.tzinfo is UTC is now.tzinfo and slot < _FAST_UNTIL > now:
+            coming, step = slot + self.period, self._step
+            phased = (slot - EPOCH) // MICROSECOND - (state.seed if self._origin is None else self._origin)
+            if coming > now and phased % step == 0:
                 return Planned(coming, self.reason, "", 0, self.period)
+            if self.missed is COALESCE:
+                past = phased // step
+                ahead = max(past, (phased + (now - slot) // MICROSECOND) // step) + 1
+                coming = slot + timedelta(0, 0, ahead * step - phased)
+                return Planned(coming, self.reason, "", ahead - past - 1, self.period)
         if slot is None and self.immediately:
             return Planned(utc(now, "now"), f"at once, then {self.reason}", period=self.period)
         return planned(self, slot, state.seed, outcome, now)

@@ -10,10 +10,10 @@ from taskwarden.core.decision import IntervalState, Trigger
 from taskwarden.core.health import Phase
 from taskwarden.core.instant import MICROSECOND, later
 from taskwarden.core.lifecycle import Signal, State, apply
-from taskwarden.core.outcome import Interrupted, Lost, Succeeded
+from taskwarden.core.outcome import Interrupted, Succeeded
 from taskwarden.core.record import Ending
 from taskwarden.stores.memory import edges
-from taskwarden.stores.memory.history import ENDINGS, Record, code_of
+from taskwarden.stores.memory.history import ENDINGS, code_of, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,23 +83,24 @@ def _complete(tables: Tables, done: Completion, now: datetime) -> Receipt:
 
 def _record(tables: Tables, row: Row, done: Completion, now: datetime, *, overruled: bool) -> Ending:
     """Write the run row, the statistics and the feed."""
-    lane, task, history = row.lane, row.task, tables.history
+    lane, history = row.lane, tables.history
     tenant, ending = lane.tenant, ENDINGS[type(done.outcome)]
     if row.runner is None:
         raise AssertionError(f"task {row.id!r} is completed and nobody runs it")
     phase = row.health.phase if overruled else None
-    record = Record(history.written + 1, done, row.runner, phase, row.last, tenant.last)
-    row.last = tenant.last = record
-    history.add(record)
+    number = history.written + 1
+    facts = facts_of(done, row.runner, phase, now, (number, 0 if row.last is None else row.last[0], tenant.last))
+    row.last, tenant.last = facts, number
+    history.add(facts)
     counter = (ending, code_of(done.outcome))
     lane.tallies[counter] = lane.tallies.get(counter, 0) + 1
-    tables.feed.add((now, ChangeName.RUN_FINISHED, tenant.id, task.id, task.kind, record, "", ""))
+    tables.feed.add(facts)
     return ending
 
 
 def _rest(row: Row, done: Completion, *, overruled: bool) -> None:
     """A manual run is over: the task is as it was."""
-    if isinstance(done.outcome, Interrupted | Lost) and row.manual_at is None:
+    if isinstance(done.outcome, Interrupted) and row.manual_at is None:
         row.manual_at = done.claim.slot_at
     row.state = apply(row.state, _BACK[row.rest])
     if not overruled and done.next_run_at is not None and row.state is not State.DONE:

@@ -11,7 +11,7 @@ from taskwarden.core.change import Change, ChangeName, Changes
 from taskwarden.core.decision import Notify
 from taskwarden.core.protocols import Hint
 from taskwarden.core.record import Incident
-from taskwarden.stores.memory.history import Record
+from taskwarden.stores.memory.history import Facts, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,9 @@ __all__ = ["Feed", "Listeners"]
 
 _LOG: Final = logging.getLogger("taskwarden.store")
 
-Subject: TypeAlias = "Record | Incident | Notify | None"
-Item: TypeAlias = "tuple[datetime, ChangeName, TenantId, TaskId | None, Kind | None, Subject, str, str]"
-"""at, name, tenant, task, kind, run or incident or notice, actor, detail."""
+Subject: TypeAlias = "Incident | Notify | None"
+Changed: TypeAlias = "tuple[datetime, ChangeName, TenantId, TaskId | None, Kind | None, Subject, str, str]"
+"""at, name, tenant, task, kind, incident or notice, actor, detail."""
 
 
 @attrs.define(eq=False)
@@ -40,7 +40,7 @@ class Feed:
 
     kept: int
     grown: bool = attrs.field(default=False, init=False)
-    _items: list[Item] = attrs.field(factory=list, init=False)
+    _items: list[Changed | Facts] = attrs.field(factory=list, init=False)
     _trimmed: int = attrs.field(default=0, init=False)
     _most: int = attrs.field(init=False)
 
@@ -52,8 +52,8 @@ class Feed:
         """The cursor after the last change."""
         return self._trimmed + len(self._items)
 
-    def add(self, item: Item) -> None:
-        """Add one change."""
+    def add(self, item: Changed | Facts) -> None:
+        """Add one change, or the facts of a run that has ended."""
         self._items.append(item)
         self.grown = True
         if len(self._items) > self._most:
@@ -84,7 +84,11 @@ class Feed:
         return Changes(tuple(found), cursor, reset)
 
 
-def _change(seq: int, item: Item) -> Change:
+def _change(seq: int, item: Changed | Facts) -> Change:
+    if isinstance(item[0], int):
+        _, task_id, tenant, at, kind = item[:5]
+        name, run = ChangeName.RUN_FINISHED, run_of(item)
+        return Change(seq=seq, at=at, name=name, tenant=tenant, task_id=task_id, kind=kind, run=run)
     at, name, tenant, task_id, kind, subject, actor, detail = item
     return Change(
         seq=seq,
@@ -93,7 +97,6 @@ def _change(seq: int, item: Item) -> Change:
         tenant=tenant,
         task_id=task_id,
         kind=kind,
-        run=subject.run() if isinstance(subject, Record) else None,
         incident=subject if isinstance(subject, Incident) else None,
         notice=subject if isinstance(subject, Notify) else None,
         actor=actor,

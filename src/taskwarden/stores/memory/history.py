@@ -1,17 +1,21 @@
 """
 History: what runs ended with, the newest for each task and tenant first.
 
-A completion is kept as it came and becomes a ``Run`` only when somebody reads it: writing is the hot path.
+A run is kept as a plain tuple of strings, numbers and instants, and becomes a ``Run`` only when somebody reads it.
+That is not only quick to write. The garbage collector looks at every object that may hold others, over and over, for as
+long as it lives, but not at such a tuple; and with the completion gone, what it held is freed at once. With a history
+of objects, whole collections stopped the event loop for a quarter of a second.
 """
 
 from __future__ import annotations
 
 import json
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
+from taskwarden.core.decision import Trigger
+from taskwarden.core.health import Phase
 from taskwarden.core.outcome import Failed, Interrupted, Lost, Outcome, Skipped, Snoozed, Succeeded
 from taskwarden.core.record import Ending, Run
 from taskwarden.errors import InvalidValue
@@ -19,12 +23,12 @@ from taskwarden.ids import RunId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from taskwarden.core.claim import Completion
-    from taskwarden.core.health import Phase
     from taskwarden.ids import RunnerId
 
-__all__ = ["ENDINGS", "History", "Record"]
+__all__ = ["ENDINGS", "Facts", "History", "code_of", "facts_of", "run_of"]
 
 ENDINGS: Final[dict[type[Outcome], Ending]] = {
     Succeeded: Ending.SUCCEEDED,
@@ -34,66 +38,101 @@ ENDINGS: Final[dict[type[Outcome], Ending]] = {
     Interrupted: Ending.INTERRUPTED,
     Lost: Ending.LOST,
 }
+Facts: TypeAlias = tuple[Any, ...]
+"""One run, in the order of ``facts_of``: its number, who, when it was written, the rest, and the two runs before it."""
+
+# Members of enumerations are objects that the collector looks at; their values are not.
+_TRIGGERS: Final = {trigger: trigger.value for trigger in Trigger}
+_PHASES: Final = {phase: phase.value for phase in Phase}
+_ENDINGS: Final = {outcome: ending.value for outcome, ending in ENDINGS.items()}
 
 
-@attrs.define(eq=False)
-class Record:
+def facts_of(
+    done: Completion, runner: RunnerId, overruled: Phase | None, at: datetime, places: tuple[int, int, int]
+) -> Facts:
     """
-    One run, as it was written.
+    Return the facts of a run.
 
     Args:
         overruled: The phase in which the operator's word had put the task; None: the decision counted.
-        older, older_of_tenant: The run before it, of the same task and of the same tenant.
+        places: Its number, and those of the runs before it, of the same task and of the same tenant; 0: there is none.
     """
+    claim, outcome = done.claim, done.outcome
+    task = claim.task
+    number, older, older_of_tenant = places
+    return (
+        number,
+        task.id,
+        task.tenant,
+        at,
+        task.kind,
+        task.key,
+        claim.token,
+        claim.attempt,
+        _TRIGGERS[claim.trigger],
+        claim.slot_at,
+        claim.due_at,
+        claim.claimed_at,
+        done.started_at,
+        done.finished_at,
+        _ENDINGS[type(outcome)],
+        done.settles,
+        done.coalesced,
+        code_of(outcome),
+        _message(outcome),
+        done.result,
+        _PHASES[done.health.phase if overruled is None else overruled],
+        done.next_run_at,
+        done.why,
+        runner,
+        overruled is None,
+        older,
+        older_of_tenant,
+    )
 
-    number: int
-    completion: Completion
-    runner: RunnerId
-    overruled: Phase | None
-    older: Record | None
-    older_of_tenant: Record | None
 
-    def run(self) -> Run:
-        """Return it as it is told."""
-        done = self.completion
-        claim, outcome = done.claim, done.outcome
-        task = claim.task
-        code, message = code_of(outcome), ""
-        if isinstance(outcome, Failed):
-            message = outcome.failure.message
-        elif not isinstance(outcome, Succeeded):
-            message = outcome.reason
-        return Run(
-            id=RunId(f"run-{self.number}"),
-            task_id=task.id,
-            tenant=task.tenant,
-            kind=task.kind,
-            key=task.key,
-            token=claim.token,
-            attempt=claim.attempt,
-            trigger=claim.trigger,
-            slot_at=claim.slot_at,
-            due_at=claim.due_at,
-            claimed_at=claim.claimed_at,
-            started_at=done.started_at,
-            finished_at=done.finished_at,
-            ending=ENDINGS[type(outcome)],
-            settled=done.settles,
-            coalesced=done.coalesced,
-            code=code,
-            message=message,
-            result=None if done.result is None else json.loads(done.result),
-            phase=done.health.phase if self.overruled is None else self.overruled,
-            next_run_at=done.next_run_at,
-            why=done.why,
-            runner=self.runner,
-            counted=self.overruled is None,
-        )
+def run_of(facts: Facts) -> Run:
+    """Return a run as it is told."""
+    number, task_id, tenant, _, kind, key, token, attempt, trigger, slot_at, due_at, claimed_at = facts[:12]
+    started_at, finished_at, ending, settled, coalesced, code, message, result, phase, next_run_at = facts[12:22]
+    why, runner, counted = facts[22:25]
+    return Run(
+        id=RunId(f"run-{number}"),
+        task_id=task_id,
+        tenant=tenant,
+        kind=kind,
+        key=key,
+        token=token,
+        attempt=attempt,
+        trigger=Trigger(trigger),
+        slot_at=slot_at,
+        due_at=due_at,
+        claimed_at=claimed_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        ending=Ending(ending),
+        settled=settled,
+        coalesced=coalesced,
+        code=code,
+        message=message,
+        result=None if result is None else json.loads(result),
+        phase=Phase(phase),
+        next_run_at=next_run_at,
+        why=why,
+        runner=runner,
+        counted=counted,
+    )
 
 
 def code_of(outcome: Outcome) -> str:
     """Return the failure's code; empty: it did not fail."""
     return outcome.failure.code if isinstance(outcome, Failed) else ""
+
+
+def _message(outcome: Outcome) -> str:
+    if type(outcome) is Succeeded:
+        return ""
+    return outcome.failure.message if isinstance(outcome, Failed) else outcome.reason  # type: ignore[union-attr]
 
 
 @attrs.define(eq=False)
@@ -106,29 +145,32 @@ class History:
 
     kept: int
     written: int = attrs.field(default=0, init=False)
-    _records: deque[Record] = attrs.field(factory=deque, init=False)
+    _runs: list[Facts] = attrs.field(factory=list, init=False)
+    _trimmed: int = attrs.field(default=0, init=False)
 
-    def add(self, record: Record) -> None:
-        """Keep *record*, whose number is ``written`` + 1, and let go of the oldest if there are too many."""
+    def add(self, facts: Facts) -> None:
+        """Keep a run, whose number is ``written`` + 1, and now and then let go of those that are too many."""
         self.written += 1
-        records = self._records
-        records.append(record)
-        if len(records) > self.kept:
-            # Nothing older is kept, so the chain ends here: what only it led to is freed.
-            oldest = records.popleft()
-            oldest.older = oldest.older_of_tenant = None
+        runs = self._runs
+        runs.append(facts)
+        surplus = len(runs) - self.kept
+        if surplus > self.kept // 16:  # in pieces, as the front of a list is not cut for free
+            del runs[:surplus]
+            self._trimmed += surplus
 
-    def of_task(self, last: Record | None) -> Iterator[Record]:
-        """Yield the runs of the task whose last one is *last*, newest first."""
-        while last is not None and last.number > self.written - self.kept:
-            yield last
-            last = last.older
+    def of_task(self, last: int) -> Iterator[Facts]:
+        """Yield the runs of the task whose last one has the number *last*, newest first."""
+        return self._from(last, -2)
 
-    def of_tenant(self, last: Record | None) -> Iterator[Record]:
-        """Yield the runs of the tenant whose last one is *last*, newest first."""
-        while last is not None and last.number > self.written - self.kept:
-            yield last
-            last = last.older_of_tenant
+    def of_tenant(self, last: int) -> Iterator[Facts]:
+        """Yield the runs of the tenant whose last one has the number *last*, newest first."""
+        return self._from(last, -1)
+
+    def _from(self, number: int, older: int) -> Iterator[Facts]:
+        while number > max(self._trimmed, self.written - self.kept):
+            facts = self._runs[number - self._trimmed - 1]
+            yield facts
+            number = facts[older]
 
 
 def number_of(run_id: RunId) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskwarden.core.record import Ending
     from taskwarden.core.task import TaskRecord
     from taskwarden.ids import Kind, RunnerId, TaskId, TenantId
-    from taskwarden.stores.memory.history import Record
+    from taskwarden.stores.memory.history import Facts
     from taskwarden.stores.memory.turns import KindQueue
 
 __all__ = ["NO_CAP", "Entry", "Lane", "Row", "Tenant"]
@@ -57,7 +57,7 @@ class Tenant:
     rows: dict[int, Row] = attrs.field(factory=dict)
     numbers: list[int] = attrs.field(factory=list)
     named: dict[tuple[Kind, str], Row] = attrs.field(factory=dict)
-    last: Record | None = None
+    last: int = 0
 
 
 @attrs.define(eq=False)
@@ -129,7 +129,7 @@ class Row:
     rest: State = State.SCHEDULED
     moved: bool = False
     entry: Entry | None = None
-    last: Record | None = None
+    last: Facts | None = None
     succeeded_from: datetime | None = None
     succeeded_at: datetime | None = None
     done_by_success: bool = False

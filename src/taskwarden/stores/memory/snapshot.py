@@ -12,6 +12,7 @@ from taskwarden.core.record import Tally, TaskStatus
 from taskwarden.errors import TaskNotFound
 from taskwarden.stores.memory import edges
 from taskwarden.stores.memory.claims import interval
+from taskwarden.stores.memory.history import run_of
 from taskwarden.stores.memory.row import NO_CAP
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def status_of(tables: Tables, row: Row, now: datetime) -> TaskStatus:
         runner=row.runner,
         lease_until=row.lease_until,
         running_since=None if claim is None else claim.claimed_at,
-        last_run=None if row.last is None else row.last.run(),
+        last_run=None if row.last is None else run_of(row.last),
         last_success_at=row.succeeded_at,
     )
 

@@ -15,7 +15,7 @@ from taskwarden.errors import Closed, InvalidValue
 from taskwarden.stores.memory import claims, definitions, snapshot, steering
 from taskwarden.stores.memory.completions import complete, defer
 from taskwarden.stores.memory.feed import Feed
-from taskwarden.stores.memory.history import History, number_of
+from taskwarden.stores.memory.history import History, number_of, run_of
 from taskwarden.stores.memory.tables import Tables, WallClock
 
 if TYPE_CHECKING:
@@ -185,15 +185,13 @@ class MemoryStore:
         if known is None:
             return []
         if row is not None and row.task.tenant == tenant:
-            records = tables.history.of_task(row.last)
+            runs = tables.history.of_task(0 if row.last is None else row.last[0])
         else:
             # All of the tenant's, or those of a deleted task, which is nowhere else to be found.
-            records = tables.history.of_tenant(known.last)
+            runs = tables.history.of_tenant(known.last)
         end = tables.history.written + 1 if before is None else number_of(before)
-        wanted = (
-            record for record in records if record.number < end and task_id in {None, record.completion.claim.task.id}
-        )
-        return [record.run() for record in islice(wanted, limit)]
+        wanted = (facts for facts in runs if facts[0] < end and task_id in {None, facts[1]})
+        return [run_of(facts) for facts in islice(wanted, limit)]
 
     async def incidents(self, tenant: TenantId, *, open_only: bool) -> Sequence[Incident]:
         return self._open().incidents.of(tenant, open_only=open_only)

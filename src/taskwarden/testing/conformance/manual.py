@@ -198,13 +198,10 @@ class ManualRuns(Suite):
         assert {first.trigger, second.trigger} == {Trigger.MANUAL, Trigger.SCHEDULED}
         assert (await refresh(store, made)).slot_at == clock.now() + HOUR
 
-    @pytest.mark.parametrize("outcome", [Interrupted(), Lost()], ids=["interrupted", "lost"])
-    async def test_a_request_stands_again_if_its_run_did_not_end(
-        self, store: Store, clock: VirtualClock, outcome: Outcome
-    ) -> None:
+    async def test_a_request_stands_again_if_its_run_was_interrupted(self, store: Store, clock: VirtualClock) -> None:
         made = await create(store, at=clock.now() + HOUR)
         await asked(store, made)
-        first = await run(store, outcome)
+        first = await run(store, Interrupted())
 
         status = await refresh(store, made)
         again = await claim_one(store)
@@ -212,7 +209,7 @@ class ManualRuns(Suite):
         assert (status.state, status.manual_at) == (State.SCHEDULED, first.slot_at)
         assert (again.trigger, again.slot_at) == (Trigger.MANUAL, first.slot_at)
 
-    @pytest.mark.parametrize("outcome", [Succeeded(), failed()], ids=["success", "failure"])
+    @pytest.mark.parametrize("outcome", [Succeeded(), failed(), Lost()], ids=["success", "failure", "lost"])
     async def test_a_request_is_over_once_its_run_ended(
         self, store: Store, clock: VirtualClock, outcome: Outcome
     ) -> None:
@@ -276,4 +273,4 @@ class ManualRuns(Suite):
         status = await refresh(store, made)
 
         assert (status.slot_at, status.next_run_at) == (made.slot_at, made.next_run_at)
-        assert status.manual_at is not None
+        assert status.manual_at is None
