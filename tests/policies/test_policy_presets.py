@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskwarden.core.decision import Level, Notify, OpenIncident, ResolveIncident, Resumed
-from taskwarden.core.health import Phase
+from taskwarden.core.health import HEALTHY, Phase
 from taskwarden.core.instant import FAR_FUTURE
 from taskwarden.errors import InvalidValue
 from taskwarden.policies import CURVES, Sequential, TaskPolicy, brief, curve_of, exponential, standard
@@ -292,3 +292,14 @@ def test_the_first_fitting_curve_is_taken_so_details_stand_before_reasons() -> N
     codes = [curve.code for curve in CURVES]
 
     assert all(not later.startswith(f"{code}.") for index, code in enumerate(codes) for later in codes[index:])
+
+
+@pytest.mark.parametrize("code", ["api_limit.rate", "api_limit.quota_daily", "api_limit.billing"])
+def test_a_limit_that_says_when_it_ends_is_tried_then_and_not_when_the_delays_have_grown(code: str) -> None:
+    asked = timedelta(minutes=30)
+    event = ran(failed(code, retry_after=asked), HEALTHY, NOON)
+
+    at = standard().decide(HEALTHY, event, NOON).next_at
+
+    assert at is not None
+    assert NOON + asked <= at <= NOON + asked + timedelta(minutes=1)

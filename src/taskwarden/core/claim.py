@@ -12,12 +12,13 @@ import attrs
 from taskwarden.core.decision import Trigger
 from taskwarden.core.health import Phase
 from taskwarden.core.instant import later
+from taskwarden.core.task import Priority
 
 if TYPE_CHECKING:
     from taskwarden.core.decision import Effect, IntervalState
     from taskwarden.core.health import Health
     from taskwarden.core.outcome import Outcome
-    from taskwarden.core.task import Priority, TaskRecord
+    from taskwarden.core.task import TaskRecord
     from taskwarden.ids import RunnerId, TaskId
 
 __all__ = [
@@ -43,7 +44,11 @@ def urgency(due_at: datetime, priority: Priority) -> datetime:
     A task gains one level for each ``AGING`` waited, which is the same as being due one ``AGING`` earlier for
     each level. The order of two tasks therefore never changes while they wait, and an index can hold it.
     """
-    return later(due_at, AGING * int(priority))
+    return later(due_at, _HEAD_START[priority])
+
+
+_HEAD_START: Final = {priority: AGING * int(priority) for priority in Priority}
+"""By how much a task of CRITICAL priority may be due later and still goes first."""
 
 
 def trigger_of(health: Health, attempt: int, *, manual: bool) -> Trigger:
@@ -58,10 +63,11 @@ def trigger_of(health: Health, attempt: int, *, manual: bool) -> Trigger:
 _HELD: Final = frozenset({Phase.COOLING_OFF, Phase.PROBING, Phase.NEEDS_INTERVENTION})
 
 
-@attrs.frozen(kw_only=True)
+# Claims and completions are made once for each run, and a frozen class takes twice as long to make.
+@attrs.define(kw_only=True)
 class Claim:
     """
-    One task, taken exclusively until ``lease_until`` by the store's clock.
+    One task, taken exclusively until ``lease_until`` by the store's clock. Not to be changed.
 
     Args:
         task: The definition; the payload is JSON as stored.
@@ -109,10 +115,10 @@ class Claims:
     next_due: datetime | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Completion:
     """
-    What became of a claim. Persisted in one atomic write, if the token is still current.
+    What became of a claim. Persisted in one atomic write, if the token is still current. Not to be changed.
 
     Args:
         claim: What was claimed: its token and its health's epoch are the fences.

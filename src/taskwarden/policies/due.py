@@ -84,6 +84,8 @@ def _backoff(policy: TaskPolicy, draft: Draft, event: Ran, failure: Failure | No
     if failure is not None and failure.definitive and draft.suspect_at is not None:
         return max(draft.at, later(draft.suspect_at, policy.confirm_after))  # one call to confirm it
     code = "unknown" if failure is None else failure.code
+    if failure is not None and failure.retry_after and code.startswith("api_limit"):
+        return draft.at  # the provider has said when: its word replaces the curve, and stands as the floor
     return later(draft.at, delay(code, draft.step, event.period, event.key, draft.epoch))
 
 

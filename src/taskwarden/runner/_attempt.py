@@ -32,10 +32,9 @@ def unrun(claim: Claim, rules: KindRules) -> Outcome | Deferral | None:
     """Return what becomes of a claim that is not to be executed (step 2b), or None where it is."""
     if claim.lost_by is not None:
         return Lost(f"the lease of {claim.lost_by} expired")
-    grace = rules.grace(claim.task)
-    if grace is not None and claim.attempt == 1 and claim.trigger is Trigger.SCHEDULED:
-        late = claim.claimed_at - claim.slot_at
-        if late > grace:
+    if claim.claimed_at > claim.slot_at and claim.trigger is Trigger.SCHEDULED and claim.attempt == 1:
+        late, grace = claim.claimed_at - claim.slot_at, rules.grace(claim.task)
+        if grace is not None and late > grace:
             return Skipped(f"missed: {late} late, grace {grace}")
     health = claim.health
     if health.phase is Phase.HEALTHY and health.floor is None:

@@ -79,7 +79,9 @@ class KindRules:
 
     def plan(self, claim: Claim, outcome: Outcome, now: datetime) -> tuple[Planned, tuple[Effect, ...]]:
         """Return the slot after the claim's, and an incident where the host's interval policy raised."""
-        slot = min(claim.slot_at, now)  # where the clock went back, the slot lies in a future that was never real
+        slot = claim.slot_at
+        if slot > now:  # the clock went back: the slot lies in a future that was never real
+            slot = now
         try:
             planned = self.schedule(claim.task).next(slot, claim.state, outcome, now)
             if not isinstance(planned, Planned):

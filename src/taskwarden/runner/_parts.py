@@ -85,6 +85,7 @@ class Parts:
         self.heartbeat = Heartbeat(store, clock, outage, self.workers, self.writer, name, lease)
         self.watchdog = Watchdog(lambda: self.workers.stepping, lease.total_seconds())
         self._ended = anyio.Event()
+        self._draining = False
         self._tg: TaskGroup | None = None
 
     def start(self, tg: TaskGroup) -> None:
@@ -100,6 +101,7 @@ class Parts:
 
     async def drain(self, grace: timedelta) -> None:
         """Let runs finish within *grace*, then cancel them and wait for their ends."""
+        self._draining = True
         self.workers.give_back("the runner stopped")
         await self._until_idle(self.clock.monotonic() + grace.total_seconds())
         now = self.clock.monotonic()
@@ -125,7 +127,8 @@ class Parts:
 
     def _freed(self) -> None:
         self.poll.freed()
-        self._ended.set()
+        if self._draining:
+            self._ended.set()
         if self.watchdog.blocked and self._tg is not None:
             self._tg.start_soon(self._report, self.watchdog.blocked.popleft())
 

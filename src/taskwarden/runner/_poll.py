@@ -52,6 +52,7 @@ class Poll:
     """Monotonic: when to claim next, if nothing happens before."""
     _stopping: bool = attrs.field(default=False, init=False)
     _full: bool = attrs.field(default=False, init=False)
+    _woken: bool = attrs.field(default=False, init=False)
     _wake: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _hold: float = attrs.field(default=_HOLD[0], init=False)
     _held_until: float = attrs.field(default=-inf, init=False)
@@ -59,17 +60,17 @@ class Poll:
     def stop(self) -> None:
         """Claim no more."""
         self._stopping = True
-        self._wake.set()
+        self._rouse()
 
     def hint(self) -> None:
         """Something may be due."""
         self.until = 0.0
-        self._wake.set()
+        self._rouse()
 
     def freed(self) -> None:
         """A run has ended: there is room for another. That is news if there was none, or if due work was left."""
-        if self._full or self.until <= self.clock.monotonic():
-            self._wake.set()
+        if not self._woken and (self._full or self.until <= self.clock.monotonic()):
+            self._rouse()
 
     def written(self, earliest: datetime | None) -> None:
         """Completions were written; the earliest next time among them is *earliest*."""
@@ -77,7 +78,7 @@ class Poll:
             at = self.time.monotonic(earliest)
             if at < self.until:
                 self.until = at
-                self._wake.set()
+                self._rouse()
 
     def look(self, completion: Completion) -> None:
         """Hold claims back after a fault of the host's own: it would fail every task alike."""
@@ -103,8 +104,14 @@ class Poll:
             # Full, it waits for room, however soon something is due; with room, for the next time.
             self._full = room <= 0
             await self.clock.wait(self._wake, None if self._full or begin == inf else begin)
-            self._full = False
+            self._full = self._woken = False
             self._wake = anyio.Event()
+
+    def _rouse(self) -> None:
+        # Asked for by every run that ends: a flag is cheaper than an event that is set already.
+        if not self._woken:
+            self._woken = True
+            self._wake.set()
 
     async def _claim(self, room: int, now: float) -> None:
         claims: Claims | None = None

@@ -52,6 +52,7 @@ class Writer:
     _completions: list[Completion] = attrs.field(factory=list, init=False)
     _deferrals: list[Deferral] = attrs.field(factory=list, init=False)
     _arrived: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _woken: bool = attrs.field(default=False, init=False)
     _batch: list[Completion] = attrs.field(factory=list, init=False)
 
     @property
@@ -67,18 +68,21 @@ class Writer:
     def deliver(self, completion: Completion) -> None:
         """Take *completion*, to be written soon."""
         self._completions.append(completion)
-        self._arrived.set()
+        if not self._woken:  # a flag is cheaper than an event that is set already
+            self._woken = True
+            self._arrived.set()
 
     def defer(self, deferral: Deferral) -> None:
         """Take *deferral*, to be written soon."""
         self._deferrals.append(deferral)
+        self._woken = True
         self._arrived.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
             await self.clock.wait(self._arrived, None)
-            self._arrived = anyio.Event()
+            self._arrived, self._woken = anyio.Event(), False
             while self._completions or self._deferrals:
                 again = await self._write()
                 if again is not None:

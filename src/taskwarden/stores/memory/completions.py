@@ -55,7 +55,7 @@ def _complete(tables: Tables, done: Completion, now: datetime) -> Receipt:
         return Receipt.REFUSED
     overruled = row.health.epoch > claim.health.epoch
     interval = row.interval
-    if done.memory != interval.memory:
+    if done.memory is not interval.memory and done.memory != interval.memory:
         # Before anything is written: a memory that is too long is refused.
         interval = IntervalState(done.memory, interval.seed, interval.activity)
     ending = _record(tables, row, done, now, overruled=overruled)
@@ -70,7 +70,8 @@ def _complete(tables: Tables, done: Completion, now: datetime) -> Receipt:
         _settle(tables, row, done, interval, overruled=overruled)
     # A runner that has not noticed yet that the clock went back: the next claim finds out.
     row.decided_at = decided_at = max(now, done.finished_at)
-    tables.high_water = max(tables.high_water, decided_at)
+    if decided_at > tables.high_water:
+        tables.high_water = decided_at
     if ending is Ending.SUCCEEDED and row.dependants is not None:
         for dependant in row.dependants.values():
             if edges.release(dependant, tables.rows, now):

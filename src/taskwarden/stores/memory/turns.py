@@ -152,12 +152,15 @@ class Turns:
                 row = heappop(lane.ready)[2]
                 row.entry = None
                 # A tenant whose kind nobody ran lies behind: it goes first once, but does not make up for all of it.
-                self._turn = max(self._turn, tenant.turn)
+                if tenant.turn > self._turn:
+                    self._turn = tenant.turn
                 tenant.turn, tenant.stamp = self._turn + _step(tenant), next(self._stamps)
                 yield row
             head = queue.head()
             if head is None:
                 heappop(heads)
+            elif len(heads) == 1:
+                heads[0] = (head.tenant.turn, head.tenant.stamp, queue.number, head)
             else:
                 heapreplace(heads, (head.tenant.turn, head.tenant.stamp, queue.number, head))
 
