@@ -13,6 +13,7 @@ from taskwarden.core.failure import Failure, TaskFailure
 from taskwarden.core.health import Health
 from taskwarden.core.outcome import Outcome, Succeeded
 from taskwarden.core.task import Task
+from taskwarden.errors import InvalidValue
 from taskwarden.policies.intervals import once
 from tests.worlds import World
 
@@ -158,6 +159,65 @@ async def test_an_interval_policy_that_raises_is_replaced_and_an_incident_names_
     assert after.next_run_at is not None
     assert timedelta(0) < after.next_run_at - world.clock.now() <= timedelta(hours=1)
     assert any("interval policy of kind planless" in incident.title for incident in incidents)
+
+
+class Rubbish:
+    """Says what no store could keep."""
+
+    def __repr__(self) -> str:
+        return "Rubbish()"
+
+    grace = None
+    armed: ClassVar[Planned | None] = None
+
+    def next(self, slot: Any, state: IntervalState, outcome: Any, now: datetime) -> Planned:
+        return self.armed or Planned(now)
+
+    def decide(self, health: Health, event: Event, now: datetime) -> Decision:
+        return Decision(health, datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize("planned", [Planned(datetime(2026, 1, 1)), Planned(None, memory="x" * 257)])
+async def test_a_schedule_that_says_what_cannot_be_kept_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, planned: Planned
+) -> None:
+    async with World.of(Planless()) as world:
+        task = await world.task("planless", "fine", schedule=Rubbish())
+        monkeypatch.setattr(Rubbish, "armed", planned)
+        await world.run_for(timedelta(seconds=1))
+        after = await world.now(task)
+
+    assert after.next_run_at is not None
+    assert after.next_run_at > world.clock.now()
+
+
+async def test_a_failure_policy_that_says_what_cannot_be_kept_is_replaced() -> None:
+    class Odd(Raises):
+        kind = "odd"
+        failure_policy = Rubbish()
+
+    async with World.of(Odd()) as world:
+        task = await world.task("odd", "value")
+        await world.run_for(timedelta(seconds=1))
+
+        assert (await world.now(task)).phase == "backing_off"
+
+
+async def test_an_outcome_that_the_store_refuses_to_take_does_not_hold_up_the_others() -> None:
+    async with World.of(Raises()) as world:
+        complete = world.store.complete
+
+        async def picky(completions: Any) -> Any:
+            if any(completion.claim.task.key == "value" for completion in completions):
+                raise InvalidValue("completion", "value", "is not to this store's taste")
+            return await complete(completions)
+
+        world.store.complete = picky  # type: ignore[method-assign]  # the fault itself
+        for key in ("value", "fine", "also fine"):
+            await world.task("raises", key, schedule=once(world.clock.now()))
+        await world.run_for(timedelta(seconds=5))
+
+        assert {run.key for run in await world.runs()} == {"fine", "also fine"}
 
 
 async def test_a_classify_that_raises_leaves_the_failure_to_the_classifier() -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from taskwarden.core.decision import Decision, Level, OpenIncident, Ran
-from taskwarden.core.health import HEALTHY
+from taskwarden.core.health import HEALTHY, Health
 from taskwarden.errors import shown
 from taskwarden.policies.presets import standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from taskwarden.core.decision import Event
-    from taskwarden.core.health import Health
     from taskwarden.core.protocols import FailurePolicy
 
 __all__ = ["decide", "fold"]
@@ -28,17 +27,21 @@ def decide(
     """
     Return what *policy* says follows *event*; never raises.
 
-    A policy that raises, or returns no ``Decision``, harms its own run only: *default* decides instead, and the
-    decision's last effect is an incident ``broken:failure_policy:...`` that names it. Should that fail as well
-    (*now* is no instant, say), the health stays as it is and nothing settles.
+    A policy that raises, or returns no ``Decision`` that a store could keep, harms its own run only: *default* decides
+    instead, and the decision's last effect is an incident ``broken:failure_policy:...`` that names it. Should that
+    fail as well (*now* is no instant, say), the health stays as it is and nothing settles.
     """
     try:
         decision = policy.decide(health, event, now)
     except Exception as error:
         return _instead(policy, health, event, now, default, f"raised {type(error).__name__}: {_said(error)}")
-    if isinstance(decision, Decision):
-        return decision
-    return _instead(policy, health, event, now, default, f"returned {shown(decision)}")  # type: ignore[unreachable]
+    made: object = decision
+    if isinstance(made, Decision) and isinstance(made.health, Health):
+        at: object = made.next_at
+        if at is None or (isinstance(at, datetime) and at.tzinfo is UTC):
+            return made
+        return _instead(policy, health, event, now, default, f"returned next_at {shown(at)}, which is not aware UTC")
+    return _instead(policy, health, event, now, default, f"returned {shown(decision)}")
 
 
 def _instead(

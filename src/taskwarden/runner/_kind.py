@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from taskwarden.core.decision import Decision, Level, OpenIncident, Planned
+from taskwarden.core.decision import LARGEST_MEMORY, Decision, Level, OpenIncident, Planned
 from taskwarden.core.outcome import Succeeded
+from taskwarden.errors import InvalidValue, shown
 from taskwarden.policies import decide
 from taskwarden.policies.intervals import every, pulled
 
@@ -84,8 +85,7 @@ class KindRules:
             slot = now
         try:
             planned = self.schedule(claim.task).next(slot, claim.state, outcome, now)
-            if not isinstance(planned, Planned):
-                raise TypeError(f"next() returned {planned!r} instead of Planned")  # noqa: TRY301 - handled as if it raised
+            _check(planned)
         except Exception as error:
             _LOG.exception("task %s (%s): the interval policy raised; planned hourly", claim.task.id, claim.task.kind)
             planned = _FALLBACK.next(slot, claim.state, outcome, now)
@@ -102,6 +102,16 @@ class KindRules:
         if decision.why and decision.why[0] == "policy_raised":
             _LOG.error("kind %s: %s", self.executor.kind, decision.effects[-1])
         return decision
+
+
+def _check(planned: object) -> None:
+    """Refuse what no store could keep; the same as if the policy had raised."""
+    if not isinstance(planned, Planned):
+        raise TypeError(f"next() returned {shown(planned)} instead of Planned")
+    if planned.at is not None and planned.at.tzinfo is not UTC:
+        raise InvalidValue("Planned.at", planned.at, "must be aware and in UTC", "use value.astimezone(UTC)")
+    if len(planned.memory) > LARGEST_MEMORY:
+        raise InvalidValue("Planned.memory", planned.memory, f"must be at most {LARGEST_MEMORY} characters")
 
 
 def _broken(kind: str, error: Exception) -> OpenIncident:

@@ -80,7 +80,7 @@ class Parts:
             watch=self._watch,
         )
         self.writer = Writer(store, clock, outage, self._written)
-        self.poll = Poll(store, clock, self.time, outage, self.workers, name, lease)
+        self.poll = Poll(store, clock, self.time, outage, self.workers, lambda: self.writer.pending, name, lease)
         self.deadlines = Deadlines(clock, self.workers)
         self.heartbeat = Heartbeat(store, clock, outage, self.workers, self.writer, name, lease)
         self.watchdog = Watchdog(lambda: self.workers.stepping, lease.total_seconds())

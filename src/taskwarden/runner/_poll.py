@@ -20,6 +20,7 @@ from taskwarden.runner._lease import kept
 from taskwarden.runner._writer import PATIENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from taskwarden.core.claim import Claims, Completion
@@ -46,6 +47,8 @@ class Poll:
     time: StoreTime
     outage: Outage
     workers: Workers
+    pending: Callable[[], int]
+    """How many outcomes wait to be written."""
     name: RunnerId
     lease: timedelta
     until: float = attrs.field(default=0.0, init=False)
@@ -74,6 +77,8 @@ class Poll:
 
     def written(self, earliest: datetime | None) -> None:
         """Completions were written; the earliest next time among them is *earliest*."""
+        if self._full:
+            self._rouse()
         if earliest is not None:
             at = self.time.monotonic(earliest)
             if at < self.until:
@@ -97,7 +102,8 @@ class Poll:
         while not self._stopping:
             now = self.clock.monotonic()
             begin = max(self.until, self._held_until)
-            room = min(self.workers.free, _BATCH)
+            # Outcomes that cannot be written must not pile up: what is claimed would only add to them.
+            room = min(self.workers.free, _BATCH, 2 * self.workers.capacity - self.pending())
             if room > 0 and now >= begin:
                 await self._claim(room, now)
                 continue

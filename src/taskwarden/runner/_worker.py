@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["Workers"]
 
 _LOG: Final = logging.getLogger("taskwarden.runner")
-_TURN: Final = 64
-"""Runs that end without waiting before a worker lets others have the event loop."""
+_TURN: Final = (64, 0.005)
+"""After so many runs that end without waiting, or so many seconds of them, a worker lets others have the event loop."""
 
 
 @attrs.define(eq=False)
@@ -114,7 +114,8 @@ class Workers:
             self._tg.start_soon(self._work, name=f"taskwarden worker {self._count}")
 
     async def _work(self) -> None:
-        begun = 0
+        monotonic = self.clock.monotonic
+        runs, since = 0, monotonic()
         while True:
             with anyio.CancelScope() as scope:
                 while not scope.cancel_called:
@@ -122,11 +123,13 @@ class Workers:
                         turn = anyio.Event()
                         self._idle.append(turn)
                         await turn.wait()
+                        runs, since = 0, monotonic()
                     claim, lease_at = self._queue.popleft()
                     await self._run(claim, lease_at, scope)
-                    begun += 1
-                    if begun % _TURN == 0:
+                    runs += 1
+                    if runs >= _TURN[0] or monotonic() - since >= _TURN[1]:
                         await anyio.lowlevel.checkpoint()
+                        runs, since = 0, monotonic()
 
     async def _run(self, claim: Claim, lease_at: float, scope: anyio.CancelScope) -> None:
         rules = self.kinds.rules(claim.task.kind)

@@ -17,7 +17,7 @@ import attrs
 
 from taskwarden.core.claim import Receipt
 from taskwarden.core.outcome import Failed
-from taskwarden.errors import Closed
+from taskwarden.errors import Closed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +54,7 @@ class Writer:
     _arrived: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _woken: bool = attrs.field(default=False, init=False)
     _batch: list[Completion] = attrs.field(factory=list, init=False)
+    _singly: int = attrs.field(default=0, init=False)
 
     @property
     def pending(self) -> int:
@@ -101,7 +102,9 @@ class Writer:
 
     async def _write(self) -> float | None:
         """Write one batch; return when to try again if the store did not answer, with the batch kept."""
-        self._batch, self._completions = self._completions[:_BATCH], self._completions[_BATCH:]
+        most = 1 if self._singly else _BATCH
+        self._singly = max(self._singly - 1, 0)
+        self._batch, self._completions = self._completions[:most], self._completions[most:]
         deferring, self._deferrals = (self._deferrals, []) if not self._batch else ([], self._deferrals)
         receipts: Sequence[Receipt] | None = None
         problem: Exception = TimeoutError(f"no answer within {PATIENCE} s")
@@ -115,6 +118,14 @@ class Writer:
         except Closed:
             _LOG.error("runner %s: the store was closed before all outcomes were written", self.outage.runner)
             raise
+        except UsageError as error:
+            if len(self._batch) == 1:
+                _tell_dropped(self._batch[0], error)
+                receipts = ()
+            else:
+                # One outcome that the store will not take must not hold up the others: they go one by one for a while.
+                self._singly = len(self._batch)
+                problem = error
         except Exception as error:  # whatever a store raises, outcomes are kept and the host lives
             problem = error
         finally:
@@ -123,12 +134,21 @@ class Writer:
                 self._completions[:0] = batch
                 self._deferrals[:0] = deferring
         if receipts is None:
-            return self.outage.failed(problem)
+            return self.clock.monotonic() if self._singly else self.outage.failed(problem)
         self.outage.answered()
         _tell(batch, receipts)
         times = [it.next_run_at for it in batch if it.next_run_at is not None] + [it.until for it in deferring]
         self.written(min(times, default=None))
         return None
+
+
+def _tell_dropped(completion: Completion, error: UsageError) -> None:
+    task = completion.claim.task
+    _LOG.error(
+        "task %s (%s of %s): the store refuses its outcome, which is dropped; its lease expires and the slot is tried "
+        "again: %s",
+        *(task.id, task.kind, task.tenant, error),
+    )
 
 
 def _tell(completions: Sequence[Completion], receipts: Sequence[Receipt]) -> None:
