@@ -97,6 +97,19 @@ def test_a_payload_that_holds_itself_is_refused() -> None:
         unstructured(loop, None, KIND)
 
 
+@attrs.define
+class Node:
+    children: list["Node"] = attrs.field(factory=list)
+
+
+def test_an_attrs_payload_that_holds_itself_is_refused() -> None:
+    node = Node()
+    node.children.append(node)
+
+    with pytest.raises(PayloadRejected, match="must be JSON"):
+        unstructured(node, Node, KIND)
+
+
 def test_a_payload_of_64_kib_is_taken_and_one_byte_more_is_refused_with_its_size() -> None:
     fits = "x" * (LARGEST - 2)
 

@@ -1,7 +1,7 @@
 """Mistakes in executors are refused at registration, and the registry is left as it was."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 import pytest
@@ -11,6 +11,8 @@ from taskwarden.core.outcome import JSON
 from taskwarden.core.registry import ExecutorRegistry
 from taskwarden.core.task import Task
 from taskwarden.errors import DuplicateExecutor, MalformedExecutor, UnknownKind
+
+P = TypeVar("P")
 
 
 @attrs.frozen
@@ -50,6 +52,16 @@ def test_the_payloads_class_is_the_type_argument_also_through_a_subclass() -> No
         kind = "finer"
 
     assert (Fine.payload_type, Finer.payload_type, AlsoFine.payload_type) == (Site, Site, None)
+
+
+def test_a_generic_executor_takes_the_payloads_class_from_its_subclass() -> None:
+    class Fetch(TaskExecutor[P], Generic[P]):
+        async def execute(self, task: Task[P], context: RunContext) -> None: ...
+
+    class FetchSite(Fetch[Site]):
+        kind = "fetch.site"
+
+    assert (Fetch.payload_type, FetchSite.payload_type) == (None, Site)
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:

@@ -82,10 +82,9 @@ def unstructured(payload: object, into: type[Any] | None, kind: Kind) -> JSON:
     try:
         plain = _CONVERTER.unstructure(payload) if attrs.has(type(payload)) else payload
         text = to_json_text(plain, "payload")
-    except InvalidValue as error:
-        raise PayloadRejected(kind, "$", payload, error.rule) from error
     except Exception as error:
-        raise PayloadRejected(kind, "$", payload, f"must be JSON ({type(error).__name__}: {error})") from error
+        problem = error.rule if isinstance(error, InvalidValue) else f"must be JSON ({type(error).__name__}: {error})"
+        raise PayloadRejected(kind, "$", payload, problem) from error
     restored: JSON = json.loads(text)
     structured(restored, into, kind)
     return restored
