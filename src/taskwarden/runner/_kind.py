@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from copy import deepcopy
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from taskwarden.core.decision import LARGEST_MEMORY, Decision, Level, OpenIncident, Planned
+from taskwarden.core.instant import span
 from taskwarden.core.outcome import Succeeded
 from taskwarden.errors import InvalidValue, shown
 from taskwarden.policies import decide
@@ -25,15 +26,13 @@ if TYPE_CHECKING:
     from taskwarden.core.outcome import Outcome
     from taskwarden.core.protocols import FailurePolicy, IntervalPolicy, Registry
     from taskwarden.core.task import TaskRecord
-    from taskwarden.ids import Kind, TaskId
+    from taskwarden.ids import Kind
 
 __all__ = ["KindRules", "Kinds"]
 
 _LOG: Final = logging.getLogger("taskwarden.runner")
 _FALLBACK: Final = every(hours=1)
 """When a host's interval policy raises: often enough to notice, seldom enough to harm nobody."""
-_REMEMBERED: Final = 10_000
-"""Structured payloads kept per kind."""
 
 
 @attrs.define(eq=False)
@@ -46,7 +45,6 @@ class KindRules:
     timeout: float
     """Seconds; infinite without one."""
     base_delay: timedelta = timedelta(minutes=5)
-    _loaded: OrderedDict[TaskId, TaskRecord[Any]] = attrs.field(factory=OrderedDict, init=False)
 
     def schedule(self, task: TaskRecord[Any]) -> IntervalPolicy:
         """Return the schedule in force: the task's own, else the executor's."""
@@ -55,28 +53,24 @@ class KindRules:
     def grace(self, task: TaskRecord[Any]) -> timedelta | None:
         """Return how late a slot of *task* may be run; None: however late."""
         try:
-            return self.schedule(task).grace
+            grace = self.schedule(task).grace
+            return None if grace is None else span(grace, "grace", lo=timedelta(0))
         except Exception:
-            _LOG.exception("task %s (%s): the interval policy's grace raised; the slot is run", task.id, task.kind)
+            _LOG.exception("task %s (%s): the interval policy's grace is broken; the slot is run", task.id, task.kind)
             return None
 
     def typed(self, task: TaskRecord[Any]) -> TaskRecord[Any]:
         """
-        Return *task* with its payload structured; remembered by id and version.
+        Return *task* with its payload structured, for one run: what an executor does to it is not seen by the next.
 
         Raises:
             PayloadRejected: The payload does not fit the executor's class (any more).
         """
         executor = self.executor
+        payload = task.payload
         if executor.payload_type is None and task.payload_version == executor.payload_version:
-            return task
-        known = self._loaded.get(task.id)
-        if known is None or known.version != task.version:
-            known = attrs.evolve(task, payload=executor.load(task.payload, task.payload_version))
-            self._loaded[task.id] = known
-            if len(self._loaded) > _REMEMBERED:
-                self._loaded.popitem(last=False)
-        return known
+            return attrs.evolve(task, payload=deepcopy(payload)) if isinstance(payload, dict | list) else task
+        return attrs.evolve(task, payload=executor.load(deepcopy(payload), task.payload_version))
 
     def plan(self, claim: Claim, outcome: Outcome, now: datetime) -> tuple[Planned, tuple[Effect, ...]]:
         """Return the slot after the claim's, and an incident where the host's interval policy raised."""
@@ -85,8 +79,10 @@ class KindRules:
             slot = now
         try:
             planned = self.schedule(claim.task).next(slot, claim.state, outcome, now)
-            _check(planned)
-        except Exception as error:
+            _check(planned, slot)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the host's code harms its own run only
             _LOG.exception("task %s (%s): the interval policy raised; planned hourly", claim.task.id, claim.task.kind)
             planned = _FALLBACK.next(slot, claim.state, outcome, now)
             return planned, (_broken(claim.task.kind, error),)
@@ -104,17 +100,19 @@ class KindRules:
         return decision
 
 
-def _check(planned: object) -> None:
+def _check(planned: object, slot: datetime) -> None:
     """Refuse what no store could keep; the same as if the policy had raised."""
     if not isinstance(planned, Planned):
         raise TypeError(f"next() returned {shown(planned)} instead of Planned")
     if planned.at is not None and planned.at.tzinfo is not UTC:
         raise InvalidValue("Planned.at", planned.at, "must be aware and in UTC", "use value.astimezone(UTC)")
+    if planned.at is not None and planned.at <= slot:
+        raise InvalidValue("Planned.at", planned.at, f"must lie after the slot {slot}")
     if len(planned.memory) > LARGEST_MEMORY:
         raise InvalidValue("Planned.memory", planned.memory, f"must be at most {LARGEST_MEMORY} characters")
 
 
-def _broken(kind: str, error: Exception) -> OpenIncident:
+def _broken(kind: str, error: BaseException) -> OpenIncident:
     title = f"The interval policy of kind {kind} raised {type(error).__name__}: {error}; planned hourly instead"
     return OpenIncident(f"broken:interval_policy:{kind}", "config_error.policy", title[:500], Level.ERROR)
 

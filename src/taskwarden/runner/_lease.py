@@ -128,12 +128,5 @@ class Heartbeat:
         if renewal is None:
             return self.outage.failed(problem)
         self.outage.answered()
-        now = self.clock.monotonic()
-        for id_, execution in list(self.workers.running.items()):
-            if holds.get(id_) != execution.claim.token:
-                continue
-            if id_ in renewal.lost:
-                execution.cancel(Cause.LOST, now)
-            else:
-                execution.lease_at = sent + kept(self.lease)
+        self.workers.prolong(holds, renewal.lost, sent + kept(self.lease))
         return sent + period

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from taskwarden.core.protocols import Hint
-from taskwarden.errors import Closed
+from taskwarden.errors import Closed, StoreUnavailable
 from taskwarden.runner._clock import StoreTime, SystemClock
 from taskwarden.runner._execution import CLEANUP, Cause
 from taskwarden.runner._kind import Kinds
@@ -149,13 +149,15 @@ class Parts:
         """Listen for the store's hints; a listener that fails is started again, for hints are only hints."""
         outage = Outage(self.clock, f"{self.runner.name} (listener)")
         while True:
+            problem: Exception = StoreUnavailable("listener", "listen() returned, which it never should")
             try:
                 await self.runner.store.listen(self._hint)
             except Closed:
                 raise
             except Exception as error:  # whatever a store raises, the host lives
-                await self.clock.wait(anyio.Event(), outage.failed(error))
-                self.poll.hint()
+                problem = error
+            await self.clock.wait(anyio.Event(), outage.failed(problem))
+            self.poll.hint()
 
     def _hint(self, hint: Hint) -> None:
         if hint is Hint.DUE:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import attrs
 
-from taskwarden.core.outcome import Failed
+from taskwarden.core.outcome import Failed, Succeeded
 from taskwarden.errors import Closed, UsageError
 from taskwarden.runner._lease import kept
 from taskwarden.runner._writer import PATIENCE
@@ -89,6 +89,8 @@ class Poll:
         """Hold claims back after a fault of the host's own: it would fail every task alike."""
         outcome = completion.outcome
         if type(outcome) is not Failed:
+            if type(outcome) is Succeeded:
+                self._hold = _HOLD[0]
             return
         if outcome.failure.code.startswith("unknown.internal"):
             now = self.clock.monotonic()

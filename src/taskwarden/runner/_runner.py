@@ -21,6 +21,7 @@ from taskwarden.policies import standard
 from taskwarden.runner._clock import SystemClock
 from taskwarden.runner._outage import Outage
 from taskwarden.runner._parts import assembled
+from taskwarden.runner._writer import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -80,7 +81,8 @@ class Runner:
         registry: Which executor runs which kind. Kinds that it does not know are left alone.
         name: Unique among all runners of the store; None: made of host, process and random bits.
         concurrency: Most runs at the same time; no more is claimed than can be started.
-        threads: Most blocking executors at the same time; the others wait in their run, their timeout running.
+        threads: Most blocking executors at the same time; the others wait in their run, their timeout running. One
+            whose run was cancelled is no longer counted, though its thread may go on.
         lease: For how long a claim stays exclusive unless renewed, which happens three times within it. 0.1 s to a day.
         grace: How long a stop lets runs finish before they are cancelled and become Interrupted. 0 s to a day.
         clock: Time; a virtual one in tests.
@@ -122,7 +124,7 @@ class Runner:
 
         Calls ``task_status.started()`` when it is about to claim. Cancelled, it does not wait for the grace period:
         runs are cancelled and become Interrupted. Either way outcomes are written before it ends, for which it takes
-        at most 10 s more. A store that does not answer is waited for.
+        at most 20 s more. A store that does not answer is waited for.
 
         Raises:
             Closed: The store was closed, or this runner has been started before.
@@ -166,21 +168,32 @@ class Runner:
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
-        async with anyio.create_task_group() as tg:
-            await tg.start(self.run)
-            try:
-                yield
-            finally:
-                self.stop()
+        raised: Exception | None = None
+        try:
+            async with anyio.create_task_group() as tg:
+                await tg.start(self.run)
+                try:
+                    yield
+                except Exception as error:  # raised below, once what runs has been drained, and wrapped in nothing
+                    raised = error
+                finally:
+                    self.stop()
+        except BaseExceptionGroup as group:
+            if raised is None and len(group.exceptions) == 1:
+                raise _leaf(group) from None
+            raise
+        if raised is not None:
+            raise raised
 
     async def _reach_store(self) -> datetime | None:
         """Return the store's time, and tell it the kinds' caps; wait for one that is not there yet. None: stopped."""
         outage = Outage(self.clock, self.name)
         while not self._stopping.is_set():
             try:
-                now = await self.store.now()
-                for kind in self.registry.kinds:
-                    await self.store.limit_kind(kind, self.registry.executor(kind).max_running)
+                with anyio.fail_after(PATIENCE):
+                    now = await self.store.now()
+                    for kind in self.registry.kinds:
+                        await self.store.limit_kind(kind, self.registry.executor(kind).max_running)
             except Closed:
                 raise
             except Exception as error:  # whatever a store raises, the host lives

@@ -25,14 +25,14 @@ from taskwarden.core.failure import Confidence, Failure, TaskFailure
 from taskwarden.core.instant import later
 from taskwarden.core.outcome import Failed, Interrupted, Skipped, Snoozed, Succeeded
 from taskwarden.core.payload import to_json_text
-from taskwarden.errors import InvalidValue, shown
+from taskwarden.errors import InvalidValue, UsageError, shown
 from taskwarden.runner._attempt import complete, unrun
 from taskwarden.runner._execution import Cause, Execution, GaveUp, drive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from taskwarden.core.claim import Claim, Completion
+    from taskwarden.core.claim import Claim, Completion, Holds
     from taskwarden.core.decision import Effect
     from taskwarden.core.executor import InThread
     from taskwarden.core.outcome import Outcome
@@ -75,6 +75,8 @@ class Workers:
     _queue: deque[tuple[Claim, float]] = attrs.field(factory=deque, init=False)
     _idle: list[anyio.Event] = attrs.field(factory=list, init=False)
     _count: int = attrs.field(default=0, init=False)
+    _since: float = attrs.field(default=0.0, init=False)
+    """When workers last let others have the event loop."""
     _tg: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
 
     @property
@@ -96,6 +98,19 @@ class Workers:
         self._queue.extend((claim, lease_at) for claim in claims)
         self.wake()
 
+    def prolong(self, holds: Holds, lost: Collection[TaskId], lease_at: float) -> None:
+        """Take note that the leases of *holds* were renewed, but for the *lost* ones, which are cancelled."""
+        self._queue = deque(
+            (claim, lease_at if holds.get(claim.task.id) == claim.token else until) for claim, until in self._queue
+        )
+        for id_, execution in list(self.running.items()):
+            if holds.get(id_) != execution.claim.token:
+                continue
+            if id_ in lost:
+                execution.cancel(Cause.LOST, self.clock.monotonic())
+            else:
+                execution.lease_at = lease_at
+
     def give_back(self, reason: str) -> None:
         """Complete what is queued and not begun as Interrupted."""
         while self._queue:
@@ -114,28 +129,54 @@ class Workers:
             self._tg.start_soon(self._work, name=f"taskwarden worker {self._count}")
 
     async def _work(self) -> None:
+        """Serve until cancelled. A worker that an executor has damaged is replaced, and harms no other run."""
+        try:
+            await self._serve()
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            # An executor may have cancelled the task that it runs in, and returned: that is not the host's word.
+            if isinstance(error, UsageError) or anyio.current_effective_deadline() == -inf:
+                raise
+            _LOG.error("a worker was left unsound by an executor and is replaced: %r", error)
+        finally:
+            self._count -= 1
+        self.wake()
+
+    async def _serve(self) -> None:
         monotonic = self.clock.monotonic
-        runs, since = 0, monotonic()
+        runs = 0
         while True:
             with anyio.CancelScope() as scope:
                 while not scope.cancel_called:
                     while not self._queue:
-                        turn = anyio.Event()
-                        self._idle.append(turn)
-                        await turn.wait()
-                        runs, since = 0, monotonic()
+                        await self._rest()
+                        runs, self._since = 0, monotonic()
                     claim, lease_at = self._queue.popleft()
                     await self._run(claim, lease_at, scope)
                     runs += 1
-                    if runs >= _TURN[0] or monotonic() - since >= _TURN[1]:
+                    if runs >= _TURN[0] or monotonic() - self._since >= _TURN[1]:
                         await anyio.lowlevel.checkpoint()
-                        runs, since = 0, monotonic()
+                        runs, self._since = 0, monotonic()
+
+    async def _rest(self) -> None:
+        turn = anyio.Event()
+        self._idle.append(turn)
+        try:
+            await turn.wait()
+        finally:
+            if turn in self._idle:
+                self._idle.remove(turn)
 
     async def _run(self, claim: Claim, lease_at: float, scope: anyio.CancelScope) -> None:
-        rules = self.kinds.rules(claim.task.kind)
         begun = self.clock.monotonic()
         started_at = self.time.at(begun)
-        instead = unrun(claim, rules)
+        try:
+            rules = self.kinds.rules(claim.task.kind)
+        except Exception:
+            task = claim.task
+            _LOG.exception("task %s (%s of %s): no executor; its lease expires", task.id, task.kind, task.tenant)
+            self.freed()
+            return
+        instead = unrun(claim, rules) if begun < lease_at else Interrupted("claimed too late: the lease was over")
         if instead is not None:
             if isinstance(instead, Deferral):
                 self.defer(instead)
@@ -223,7 +264,9 @@ def _failure(rules: KindRules, error: BaseException) -> Failure:
             named: object = rules.executor.classify(error)
             if isinstance(named, Failure):
                 return named
-    except Exception as broken:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # the host's code harms its own run only
         _LOG.exception("kind %s: its classify() raised; the classifier decided", rules.executor.kind)
         error.add_note(f"classify() raised {broken!r}")
     return classify(error)
