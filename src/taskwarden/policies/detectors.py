@@ -149,7 +149,7 @@ class Window(Detector):
 
     *min_ratio* gates it: of the last *of_last* runs, of which there were at least *min_runs*, at least that share must
     have failed. Without the gate a task that runs often trips on background noise: every 15 minutes at 0.5 % failures,
-    "5 in 7 days" trips 86 % of healthy tasks within 4 weeks.
+    "5 in 7 days" trips 87 % of healthy tasks within 4 weeks.
     """
 
     times_from: ClassVar[int] = 2

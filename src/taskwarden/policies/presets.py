@@ -38,7 +38,7 @@ def brief(*, strict: bool = False) -> TaskPolicy:
 
     Args:
         strict: Leave that gate out, as the rule was first written: every 15 minutes at 0.5 % failures, that parks
-            86 % of healthy tasks within 4 weeks.
+            87 % of healthy tasks within 4 weeks.
     """
     return _STRICT if strict else _BRIEF
 
