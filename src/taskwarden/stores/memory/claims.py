@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwarden.core.claim import Claim, Claims, Renewal, trigger_of
-from taskwarden.core.decision import IntervalState, Level, OpenIncident, Trigger
+from taskwarden.core.claim import Claims, Renewal
+from taskwarden.core.decision import IntervalState, Level, OpenIncident
 from taskwarden.core.instant import FAR_FUTURE, later
-from taskwarden.core.lifecycle import Signal, State, apply
+from taskwarden.core.lifecycle import State
+from taskwarden.stores.moves import take
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime, timedelta
 
-    from taskwarden.core.claim import Holds
+    from taskwarden.core.claim import Claim, Holds
     from taskwarden.core.task import TaskRecord
     from taskwarden.ids import Kind, RunnerId, TenantId
     from taskwarden.stores.memory.leases import Group
@@ -88,41 +89,10 @@ def _take_over(
 
 
 def _take(row: Row, runner: RunnerId, hold: Group, now: datetime, until: datetime) -> Claim:
-    before, health = row.claim, row.health
-    if before is None:
-        asked_at = row.manual_at
-        manual = asked_at is not None and asked_at <= now
-        if manual:
-            row.manual_at = None
-        row.rest = row.state
+    if row.runner is None:
         row.lane.queue.running += 1
         row.lane.tenant.running += 1
-    else:
-        asked_at, manual = before.slot_at, before.trigger is Trigger.MANUAL
-    attempt = 1 if manual else row.attempt
-    if not manual and row.deferred_until is not None:
-        row.deferred_until, row.deferred_why = None, ""
-    slot_at, due_at = (asked_at, asked_at) if manual else (row.slot_at, row.next_run_at)
-    if slot_at is None or due_at is None:
-        raise AssertionError(f"task {row.id!r} is claimed without a slot")
-    slot_at = min(slot_at, due_at)
-    row.state = apply(row.state, Signal.CLAIM)
-    row.moved = False
-    row.token += 1
-    row.claim = taken = Claim(
-        task=row.task,
-        token=row.token,
-        health=health,
-        state=interval(row, now),
-        trigger=trigger_of(health, attempt, manual=manual),
-        slot_at=slot_at,
-        due_at=due_at,
-        attempt=attempt,
-        claimed_at=now,
-        lease_until=until,
-        lost_by=row.runner,
-    )
-    row.runner = runner
+    taken = take(row, runner, interval(row, now), now, until)
     _hold(row, hold, now, until)
     return taken
 

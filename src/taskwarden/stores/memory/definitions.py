@@ -12,12 +12,12 @@ import attrs
 from taskwarden.core.change import ChangeName
 from taskwarden.core.decision import IntervalState
 from taskwarden.core.hashing import seed
-from taskwarden.core.health import Phase
-from taskwarden.core.lifecycle import Signal, State, apply
+from taskwarden.core.lifecycle import State
 from taskwarden.core.protocols import EnsuredAs
 from taskwarden.core.task import TaskRecord
 from taskwarden.errors import HasDependants
 from taskwarden.ids import TaskId
+from taskwarden.stores import moves
 from taskwarden.stores.memory import edges
 from taskwarden.stores.memory.row import Row
 
@@ -51,7 +51,7 @@ def delete(tables: Tables, row: Row, *, detach: bool, actor: str) -> None:
     if dependants and not detach:
         raise HasDependants(row.id, [dependant.task.key for dependant in dependants])
     lane, task = row.lane, row.task
-    if row.claim is not None:
+    if row.runner is not None:
         tables.let_go(row, now)
     lane.queue.forget(row)
     lane.queue.stored -= 1
@@ -62,7 +62,7 @@ def delete(tables: Tables, row: Row, *, detach: bool, actor: str) -> None:
     for dependant in dependants:
         left = tuple(upstream for upstream in dependant.task.depends_on if upstream != row.id)
         dependant.task = attrs.evolve(dependant.task, depends_on=left, version=dependant.task.version + 1)
-        if edges.release(dependant, tables.rows, now):
+        if moves.release(dependant, tables.rows, now):
             tables.place(dependant)
     tables.feed.tell(now, ChangeName.TASK_DELETED, task, actor)
 
@@ -84,7 +84,7 @@ def _create(tables: Tables, tenant_id: TenantId, spec: TaskSpec, now: datetime) 
     )
     state = IntervalState(first.memory, seed(tenant_id, spec.kind, spec.key))
     lane = tables.lane(tenant, spec.kind)
-    row = Row(number, task, lane, spec.schedule_digest, state, first.at, first.at, now, first.reason)
+    row = Row(task, spec.schedule_digest, state, first.at, first.at, now, first.reason, number=number, lane=lane)
     lane.queue.stored += 1
     tables.rows[task.id] = tenant.rows[number] = tenant.named[spec.kind, spec.key] = row
     tenant.numbers.append(number)
@@ -106,20 +106,20 @@ def _update(tables: Tables, row: Row, spec: TaskSpec, now: datetime) -> EnsuredA
         wanted |= {"payload": deepcopy(spec.payload), "payload_version": spec.payload_version}
     if "depends_on" in wanted:
         edges.check_acyclic(row, spec.depends_on, tables.rows)
-    moves = ("schedule" in wanted or task.schedule is None) and row.digest != spec.schedule_digest
+    another = ("schedule" in wanted or task.schedule is None) and row.digest != spec.schedule_digest
     changed = attrs.evolve(task, **wanted)
-    if changed == task and _text(changed.payload) == _text(task.payload) and not moves:
+    if changed == task and _text(changed.payload) == _text(task.payload) and not another:
         return EnsuredAs.UNCHANGED
     # Before anything is written: a memory that is too long is refused.
     state = IntervalState(spec.first.memory, row.interval.seed, row.interval.activity)
     row.task = attrs.evolve(changed, version=task.version + 1)
-    if moves:
-        _move(row, spec, state)
+    if another:
+        moves.change_slot(row, spec, state)
         tables.decided(row, now)
     if changed.depends_on != task.depends_on:
         edges.cut(row, task.depends_on, tables.rows)
         edges.draw(row, tables.rows)
-        edges.release(row, tables.rows, now)
+        moves.release(row, tables.rows, now)
         if row.state is State.SCHEDULED and row.attempt == 1:  # a retry's slot was released already
             edges.block(row, tables.rows)
     tables.feed.tell(now, ChangeName.TASK_UPDATED, row.task)
@@ -127,29 +127,6 @@ def _update(tables: Tables, row: Row, spec: TaskSpec, now: datetime) -> EnsuredA
     return EnsuredAs.UPDATED
 
 
-def _move(row: Row, spec: TaskSpec, state: IntervalState) -> None:
-    """Go over to the first slot of a changed schedule."""
-    first, row.digest = spec.first, spec.schedule_digest
-    if first.at is None:
-        return  # never again: what is planned is the last
-    done = edges.resting(row) is State.DONE
-    row.slot_at, row.attempt, row.plan_reason, row.urgent = first.at, 1, first.reason, False
-    row.interval = state
-    if done or row.health.phase is Phase.HEALTHY:
-        row.next_run_at = first.at
-        row.deferred_until, row.deferred_why = None, ""
-    row.moved = row.state is State.RUNNING
-    if done:
-        revive(row)
-
-
 def _text(payload: JSON) -> str:
     # To Python 1, 1.0 and True are equal; in JSON they are not.
     return json.dumps(payload, sort_keys=True)
-
-
-def revive(row: Row) -> None:
-    """An operator's word, or a new schedule: what is DONE becomes SCHEDULED, a run in progress goes on."""
-    if row.state is State.RUNNING:
-        row.rest = apply(row.rest, Signal.STEER)
-    row.state = apply(row.state, Signal.STEER)

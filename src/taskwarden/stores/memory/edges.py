@@ -9,48 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskwarden.core.lifecycle import Signal, State, apply
+from taskwarden.core.lifecycle import Signal, apply
 from taskwarden.errors import DependencyCycle
+from taskwarden.stores.moves import unreleased
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from taskwarden.ids import TaskId
     from taskwarden.stores.memory.row import Row
 
-__all__ = ["block", "check_acyclic", "cut", "draw", "release", "resting", "unreleased"]
-
-
-def resting(row: Row) -> State:
-    """Return the state of *row*, or the one that its manual run in progress returns to."""
-    return row.rest if row.state is State.RUNNING else row.state
-
-
-def unreleased(row: Row, rows: Mapping[TaskId, Row]) -> tuple[TaskId, ...]:
-    """Return the upstream tasks whose edges are not satisfied."""
-    upstreams = dict.fromkeys(row.task.depends_on)
-    return tuple(upstream for upstream in upstreams if not _satisfied(rows[upstream], row))
-
-
-def _satisfied(upstream: Row, row: Row) -> bool:
-    if upstream.done_by_success and resting(upstream) is State.DONE:
-        return True
-    success, last = upstream.succeeded_from, row.succeeded_from
-    return success is not None and (last is None or success > last)
-
-
-def release(row: Row, rows: Mapping[TaskId, Row], now: datetime) -> bool:
-    """Unblock *row* if nothing holds its slot any more; return whether it was. It waits to be claimed from now on."""
-    if resting(row) is not State.BLOCKED or unreleased(row, rows):
-        return False
-    if row.next_run_at is not None and row.next_run_at < now:
-        row.next_run_at = now
-    if row.state is State.RUNNING:
-        row.rest = apply(row.rest, Signal.UNBLOCK)
-    else:
-        row.state = apply(row.state, Signal.UNBLOCK)
-    return True
+__all__ = ["block", "check_acyclic", "cut", "draw"]
 
 
 def block(row: Row, rows: Mapping[TaskId, Row]) -> None:

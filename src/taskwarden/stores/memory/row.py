@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
-from taskwarden.core.health import HEALTHY
-from taskwarden.core.instant import FAR_PAST
-from taskwarden.core.lifecycle import State
+from taskwarden.stores.moves import Stored
 
 if TYPE_CHECKING:
-    from taskwarden.core.claim import Claim
-    from taskwarden.core.decision import Activity, IntervalState
-    from taskwarden.core.health import Health
+    from taskwarden.core.decision import Activity
     from taskwarden.core.record import Ending
-    from taskwarden.core.task import TaskRecord
-    from taskwarden.ids import Kind, RunnerId, TaskId, TenantId
+    from taskwarden.ids import Kind, TaskId, TenantId
     from taskwarden.stores.memory.history import Facts
     from taskwarden.stores.memory.turns import KindQueue
 
@@ -81,58 +76,22 @@ class Lane:
 
 
 @attrs.define(eq=False)
-class Row:
+class Row(Stored):
     """
     One task.
 
     Args:
         number: Its place in the order of creation.
-        digest: Names the schedule in force.
-        decided_at: When its times were last decided, by the store's clock.
-        asked_at: When its manual run was asked for, by the store's clock.
-        urgent: Its slot is claimed as if its priority were CRITICAL.
-        token: The fencing number of its last claim.
-        claim, runner, lease_until, hold: Of the claim in progress; None while there is none. *hold* is the group of
-            ``leases`` in which it stands.
-        held_at: When that lease was taken or last renewed.
-        rest: The state that a manual run in progress returns to.
-        moved: The slot was changed while it ran, and outlasts the run.
+        hold: The group of ``leases`` in which it stands while it runs.
         entry: Its valid place in a heap; None: it is not to be claimed.
-        done_by_success: The last run that settled a slot succeeded.
         dependants: By number; None: nobody depends on it.
     """
 
-    number: int
-    task: TaskRecord[Any]
-    lane: Lane
-    digest: str
-    interval: IntervalState
-    slot_at: datetime | None
-    next_run_at: datetime | None
-    decided_at: datetime
-    plan_reason: str
-    health: Health = HEALTHY
-    state: State = State.SCHEDULED
-    attempt: int = 1
-    paused: bool = False
-    urgent: bool = False
-    manual_at: datetime | None = None
-    asked_at: datetime = FAR_PAST
-    deferred_until: datetime | None = None
-    deferred_why: str = ""
-    token: int = 0
-    claim: Claim | None = None
-    runner: RunnerId | None = None
-    lease_until: datetime | None = None
-    held_at: datetime = FAR_PAST
+    number: int = attrs.field(kw_only=True)
+    lane: Lane = attrs.field(kw_only=True)
     hold: dict[int, Row] | None = None
-    rest: State = State.SCHEDULED
-    moved: bool = False
     entry: Entry | None = None
     last: Facts | None = None
-    succeeded_from: datetime | None = None
-    succeeded_at: datetime | None = None
-    done_by_success: bool = False
     dependants: dict[int, Row] | None = None
 
     @property

@@ -10,10 +10,10 @@ from taskwarden.core.lifecycle import State
 from taskwarden.core.protocols import TenantState
 from taskwarden.core.record import Tally, TaskStatus
 from taskwarden.errors import TaskNotFound
-from taskwarden.stores.memory import edges
 from taskwarden.stores.memory.claims import interval
 from taskwarden.stores.memory.history import run_of
 from taskwarden.stores.memory.row import NO_CAP
+from taskwarden.stores.moves import unreleased
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +28,6 @@ __all__ = ["page", "status_of", "tallies", "tenant_state"]
 
 def status_of(tables: Tables, row: Row, now: datetime) -> TaskStatus:
     """Return *row* as it stands at *now*."""
-    claim = row.claim
     return TaskStatus(
         task=row.task,
         as_of=now,
@@ -41,12 +40,12 @@ def status_of(tables: Tables, row: Row, now: datetime) -> TaskStatus:
         slot_at=row.slot_at,
         manual_at=row.manual_at,
         plan_reason=row.plan_reason,
-        blocked_by=edges.unreleased(row, tables.rows) if row.state is State.BLOCKED else (),
+        blocked_by=unreleased(row, tables.rows) if row.state is State.BLOCKED else (),
         deferred_until=row.deferred_until,
         deferred_why=row.deferred_why,
         runner=row.runner,
         lease_until=row.lease_until,
-        running_since=None if claim is None else claim.claimed_at,
+        running_since=row.claimed_at,
         last_run=None if row.last is None else run_of(row.last),
         last_success_at=row.succeeded_at,
     )

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from taskwarden.core.change import ChangeName
 from taskwarden.core.decision import Activity, IntervalState
-from taskwarden.core.lifecycle import State
 from taskwarden.errors import InvalidValue
-from taskwarden.stores.memory import edges
-from taskwarden.stores.memory.definitions import revive
+from taskwarden.stores import moves
 from taskwarden.stores.memory.row import NO_CAP
 
 if TYPE_CHECKING:
@@ -41,16 +39,7 @@ def steer(tables: Tables, row: Row, word: Steer) -> bool:
     now, name = tables.clock.now(), ChangeName(word.name)
     memory = row.interval.memory if word.memory is None else word.memory
     interval = IntervalState(memory, row.interval.seed, row.interval.activity)
-    slot_at = word.slot_at
-    if slot_at is None and edges.resting(row) is State.DONE:
-        slot_at = word.next_run_at
-    if slot_at is not None and slot_at != row.slot_at:
-        row.slot_at, row.attempt = slot_at, 1
-        row.moved = row.state is State.RUNNING
-    row.health, row.next_run_at, row.plan_reason = word.health, word.next_run_at, word.detail
-    row.deferred_until, row.deferred_why = None, ""
-    row.interval = interval
-    revive(row)
+    moves.steer(row, word, interval)
     tables.decided(row, now)
     tables.feed.tell(now, name, row.task, word.actor, word.detail)
     tables.apply(word.effects, row.task.tenant, row.task, now)

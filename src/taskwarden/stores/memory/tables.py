@@ -19,6 +19,7 @@ from taskwarden.stores.memory.history import History
 from taskwarden.stores.memory.incidents import Incidents
 from taskwarden.stores.memory.row import Lane, Row, Tenant
 from taskwarden.stores.memory.turns import KindQueue, Turns
+from taskwarden.stores.moves import let_go
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -139,7 +140,8 @@ class Tables:
         """End the claim of *row*: lease, and places under caps."""
         if row.hold is not None:
             del row.hold[row.number]
-        row.claim = row.runner = row.lease_until = row.hold = None
+            row.hold = None
+        let_go(row)
         queue, tenant = row.lane.queue, row.lane.tenant
         queue.running -= 1
         tenant.running -= 1
