@@ -49,7 +49,7 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=[RUNNING, *(version for version in SUPPORTED if version != RUNNING)])
 def tests(session: nox.Session) -> None:
     """Run the tests: all of them with coverage on the running Python, all but the slow on the others."""
-    install(session, "tests", package=".[demo,testing,trio]")
+    install(session, "tests", "postgres-server", package=".[demo,mysql,postgres,testing,trio]")
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python == RUNNING:
@@ -70,7 +70,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy on everything, pyright on what a user of the library sees."""
-    install(session, "types", "tests", "docs", "bench", package=".[demo,testing,trio]")
+    install(session, "types", "tests", "docs", "bench", package=".[demo,mysql,postgres,testing,trio]")
     session.run("mypy")
     session.run("basedpyright")
 
@@ -78,14 +78,14 @@ def types(session: nox.Session) -> None:
 @nox.session
 def imports(session: nox.Session) -> None:
     """Check that the layers import downwards only."""
-    install(session, "imports", package=".[demo,testing,trio]")
+    install(session, "imports", package=".[demo,mysql,postgres,testing,trio]")
     session.run("lint-imports")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run every code block of the pages, then build them; a warning is an error."""
-    install(session, "docs", package=".[demo,testing,trio]")
+    install(session, "docs", package=".[demo,mysql,postgres,testing,trio]")
     session.run("pytest", "docs", "README.md")
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
 
@@ -93,7 +93,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, side by side with others: `-- --help` tells what."""
-    install(session, "bench", package=".[demo,trio]")
+    install(session, "bench", package=".[demo,postgres,trio]")
     apart = str(Path(session.create_tmp()) / "apscheduler4")
     generation4 = nox.project.dependency_groups(PROJECT, "bench-apscheduler4")
     session.install("--upgrade", "--target", apart, *generation4)
