@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskwarden.core.change import Changes
     from taskwarden.core.claim import Claims, Completion, Deferral, Holds, Receipt, Renewal
@@ -46,6 +46,10 @@ class Hint(enum.Enum):
     """The feed has grown."""
 
 
+def _distinct(names: Iterable[TaskId]) -> tuple[TaskId, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 @attrs.frozen(kw_only=True)
 class TaskSpec:
     """
@@ -66,7 +70,7 @@ class TaskSpec:
     priority: Priority
     schedule: IntervalPolicy | None
     schedule_digest: str
-    depends_on: tuple[TaskId, ...]
+    depends_on: tuple[TaskId, ...] = attrs.field(converter=_distinct)
     first: Planned
     named: frozenset[str]
 

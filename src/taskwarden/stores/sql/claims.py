@@ -1,0 +1,386 @@
+"""Step 2 in a database: what others have lost, then what is due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from sqlalchemy import and_, bindparam, case, false, func, null, or_, select, update
+
+from taskwarden.core.claim import AGING, Claim, Claims, trigger_of
+from taskwarden.core.instant import MICROSECOND, at_micros, later, micros
+from taskwarden.core.lifecycle import State
+from taskwarden.stores.moves import take
+from taskwarden.stores.sql import turns
+from taskwarden.stores.sql.clock import mend
+from taskwarden.stores.sql.lanes import Lanes
+from taskwarden.stores.sql.rows import activity_of
+from taskwarden.stores.sql.statements import first_of_kinds
+from taskwarden.stores.sql.turns import Candidate, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import timedelta
+
+    from sqlalchemy import Connection
+
+    from taskwarden.core.decision import Activity
+    from taskwarden.ids import RunnerId
+    from taskwarden.stores.sql.dialect import Dialect
+    from taskwarden.stores.sql.known import Known
+    from taskwarden.stores.sql.schema import Tables
+    from taskwarden.stores.sql.writing import Writing
+
+__all__ = ["Claiming", "claim_changes", "claim_of", "urgency"]
+
+_AGING: Final = AGING // MICROSECOND
+_PARKED: Final = 30_000_000
+"""Microseconds until what waits for a cap or a pause is looked at again, should nobody say that it may go on."""
+_BUSY: Final = 50_000
+"""Microseconds until a claim that found all lanes held by others is tried again."""
+_NO_CAP: Final = 2**62
+
+
+def urgency(ready_at: int, place: int) -> int:
+    """Return the claim order of a task within its tenant's turn: see ``core.claim.urgency``."""
+    return ready_at + place * _AGING
+
+
+def claim_changes(due: Any) -> list[tuple[Any, Any]]:
+    """
+    Return what a claim changes in a row of ``due``: ``moves.take`` in SQL.
+
+    In this order, as MariaDB and MySQL assign from left to right and read what was assigned before.
+    """
+    fresh = due.runner.is_(None)
+    asked = and_(due.manual_at.is_not(None), due.manual_at <= bindparam("now"))
+    manual = or_(and_(fresh, asked), and_(due.runner.is_not(None), due.manual_slot.is_not(None)))
+    return [
+        (due.deferred_until, case((manual, due.deferred_until), else_=null())),
+        (due.deferred_why, case((manual, due.deferred_why), else_="")),
+        (due.rest, case((fresh, due.state), else_=due.rest)),
+        (due.state, State.RUNNING.value),
+        (due.manual_slot, case((and_(fresh, asked), due.manual_at), (fresh, null()), else_=due.manual_slot)),
+        (due.manual_at, case((and_(fresh, asked), null()), else_=due.manual_at)),
+        (due.moved, false()),
+        (due.token, due.token + 1),
+        (due.ready_at, null()),
+        (due.lease_until, bindparam("until")),
+        (due.held_at, bindparam("now")),
+        (due.claimed_at, bindparam("now")),
+        (due.runner, bindparam("claimer")),
+    ]
+
+
+def claim_of(due: Any, known: Known, activity: Activity | None, token: int, now: datetime, until: datetime) -> Claim:
+    """Return the claim of what was due: ``moves.take`` for a row as it stood before, or as the claim has left it."""
+    health = known.health(due.health)
+    asked = due.manual_slot if due.runner is not None else due.manual_at
+    if asked is not None and (due.runner is not None or asked <= micros(now)):
+        attempt, slot_at, manual = 1, at_micros(asked), True
+        due_at = slot_at
+    else:
+        attempt, manual = due.attempt, False
+        due_at = at_micros(due.next_run_at)
+        slot_at = due_at if due.slot_at >= due.next_run_at else at_micros(due.slot_at)
+    return Claim(
+        task=known.record,
+        token=token,
+        health=health,
+        state=known.interval(due.memory, activity),
+        trigger=trigger_of(health, attempt, manual=manual),
+        slot_at=slot_at,
+        due_at=due_at,
+        attempt=attempt,
+        claimed_at=now,
+        lease_until=until,
+    )
+
+
+@attrs.define(eq=False)
+class Claiming:
+    """
+    The statements of claims.
+
+    Args:
+        turn: Numbers that grow, to tell who was served last where the clock does not.
+    """
+
+    tables: Tables
+    dialect: Dialect
+    turn: Iterator[int]
+    lanes: Lanes = attrs.field(init=False)
+    _expired: Any = attrs.field(init=False)
+    _lock: Any = attrs.field(init=False)
+    _claim: Any = attrs.field(init=False)
+    _kinds: Any = attrs.field(init=False)
+    _running_kinds: Any = attrs.field(init=False)
+    _running_tenants: Any = attrs.field(init=False)
+    _settings: Any = attrs.field(init=False)
+    _hold: Any = attrs.field(init=False)
+    _activity: Any = attrs.field(init=False)
+    _others: Any = attrs.field(init=False)
+    _credit: Any = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        t, among, locked = self.tables, self.dialect.among, self.dialect.locked
+        due, tenant, kind, lane = t.due, t.tenant, t.kind, t.lane
+        self.lanes = Lanes(t, self.dialect)
+        of_kinds = among(due.c.kind, "kinds", due.c.kind.type)
+        paused = select(tenant.c.tenant).where(tenant.c.tenant == due.c.tenant, tenant.c.paused).exists()
+        self._expired = locked(
+            select(due)
+            .where(due.c.lease_until <= bindparam("now"), of_kinds, ~paused)
+            .order_by(due.c.lease_until, due.c.task_id)
+            .limit(bindparam("most")),
+            skip=True,
+        )
+        self._lock = locked(
+            select(due).where(among(due.c.task_id, "ids"), due.c.ready_at <= bindparam("now")), skip=True
+        )
+        self._claim = update(due).where(among(due.c.task_id, "ids")).ordered_values(*claim_changes(due.c))
+        self._kinds = locked(
+            select(kind)
+            .where(among(kind.c.kind, "kinds", kind.c.kind.type), kind.c.max_running.is_not(None))
+            .order_by(kind.c.kind)
+        )
+        runs = due.c.lease_until.is_not(None)
+        self._running_kinds = select(due.c.kind, func.count()).where(runs, of_kinds).group_by(due.c.kind)
+        of_tenants = among(due.c.tenant, "tenants", due.c.tenant.type)
+        self._running_tenants = select(due.c.tenant, func.count()).where(runs, of_tenants).group_by(due.c.tenant)
+        self._settings = select(tenant).where(among(tenant.c.tenant, "tenants", tenant.c.tenant.type))
+        self._hold = locked(self._settings.where(tenant.c.max_running.is_not(None)), skip=True)
+        self._activity = select(lane.c.id, lane.c.activity_weight, lane.c.activity_until).where(
+            among(lane.c.id, "ids"), lane.c.activity_until > bindparam("now")
+        )
+        self._others = (
+            select(due.c.lease_until)
+            .where(due.c.lease_until > bindparam("now"), due.c.runner != bindparam("claimer"), of_kinds)
+            .order_by(due.c.lease_until)
+            .limit(1)
+        )
+        self._credit = update(tenant).where(tenant.c.tenant == bindparam("of")).values(credit=bindparam("new_credit"))
+
+    def claim(
+        self,
+        writing: Writing,
+        *,
+        runner: RunnerId,
+        kinds: Collection[str],
+        limit: int,
+        lease: timedelta,
+        high_water: datetime,
+        fairly: bool,
+    ) -> tuple[Claims, bool]:
+        """
+        Do what ``Store.claim`` says.
+
+        Args:
+            fairly: There was more than fitted into the last claim, so the lanes are asked at once.
+
+        Returns:
+            What was claimed, and whether there is more than fitted.
+        """
+        now = writing.now
+        if later(now, lease) < high_water:
+            mend(writing, lease)
+        asked = sorted(set(kinds))
+        until = later(now, lease)
+        room = self._room(writing.conn, asked)
+        taken = self._take_over(writing, runner, asked, limit, until)
+        left = limit - len(taken)
+        in_turns = more = False
+        if left and asked:
+            due = None if fairly or room else self._all(writing, asked, left)
+            in_turns = due is None
+            if due is None:
+                due = self._in_turns(writing, asked, room, left)
+            taken += self._take(writing, due, runner, until)
+            more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), micros(now))
+        again = self._again(now, taken) if more else self._next_due(writing, runner, asked)
+        return Claims(tuple(taken), now, again), more
+
+    def _room(self, conn: Connection, kinds: Sequence[str]) -> dict[str, int]:
+        """Return how many tasks of each capped kind may still start. Held until the end: nobody else starts any."""
+        caps = {row.kind: row.max_running for row in conn.execute(self._kinds, {"kinds": list(kinds)})} if kinds else {}
+        if not caps:
+            return {}
+        running = _counts(conn, self._running_kinds, {"kinds": sorted(caps)})
+        return {name: max(cap - running.get(name, 0), 0) for name, cap in caps.items()}
+
+    def _take_over(
+        self, writing: Writing, runner: RunnerId, kinds: Sequence[str], limit: int, until: datetime
+    ) -> list[Claim]:
+        """Claim what has expired. Of tenants that are paused it is left."""
+        now = micros(writing.now)
+        if not kinds:
+            return []
+        found = writing.conn.execute(self._expired, {"now": now, "kinds": list(kinds), "most": limit}).all()
+        if not found:
+            return []
+        rows = writing.rows(found)
+        active = self._active(writing.conn, [due.lane_id for due in found], now)
+        taken = []
+        for due in found:
+            row = rows.get(due.task_id)
+            if row is not None:
+                interval = writing.known.entry(due.task_id).interval(due.memory, active.get(due.lane_id))
+                taken.append(take(row, runner, interval, writing.now, until))
+        self._mark(writing, [due.task_id for due in found if due.task_id in rows], runner, until)
+        return taken
+
+    # --- what is due --------------------------------------------------------------------------------------------
+
+    def _all(self, writing: Writing, kinds: Sequence[str], limit: int) -> list[int] | None:
+        """Return all that is due, if it fits and nobody's cap or pause is among it: then there is nothing to share."""
+        due, now = self.tables.due, micros(writing.now)
+        found = first_of_kinds(
+            writing.conn, due, kinds, (due.c.ready_at, due.c.task_id), due.c.ready_at <= now, limit + 1
+        )
+        if len(found) > limit:
+            return None
+        tenants = sorted({row.tenant for row in found})
+        settings = writing.conn.execute(self._settings, {"tenants": tenants}).all() if tenants else []
+        if any(row.paused or row.max_running is not None for row in settings):
+            return None
+        return [row.task_id for row in found]
+
+    def _in_turns(self, writing: Writing, kinds: Sequence[str], room: dict[str, int], limit: int) -> list[int]:
+        """Return what the tenants in line get."""
+        conn, now = writing.conn, micros(writing.now)
+        open_kinds = _open(kinds, room)
+        held = self.lanes.hold(conn, open_kinds, limit, now) if open_kinds else []
+        line = self._line(conn, list(dict.fromkeys(lane.tenant for lane in held)))
+        eligible = [lane.id for lane in held if lane.tenant in line and line[lane.tenant].room > 0]
+        weights = [share.weight for share in line.values()] or [1]
+        most = min(limit, 2 * -(-limit * max(weights) // sum(weights)) + 4)
+        found: dict[int, int] = dict.fromkeys(eligible, 0)
+        for row in self.lanes.due(conn, eligible, most, now):
+            found[row.lane_id] += 1
+            candidate = Candidate(urgency(row.ready_at, row.place), row.task_id, row.kind, row.lane_id)
+            line[row.tenant].candidates.append(candidate)
+        before = {share.tenant: share.credit for share in line.values()}
+        chosen = turns.share_out(line.values(), limit, room)
+        self._stand(writing, held, line, {lane: count >= most for lane, count in found.items()})
+        self._keep_credit(conn, line, before)
+        return [candidate.number for candidate in chosen]
+
+    def _line(self, conn: Connection, tenants: list[str]) -> dict[str, Share]:
+        """Return *tenants*, in order, but for those whose running tasks another claim is counting."""
+        if not tenants:
+            return {}
+        settings = {row.tenant: row for row in conn.execute(self._settings, {"tenants": tenants})}
+        capped = sorted(name for name, row in settings.items() if row.max_running is not None)
+        running: dict[str, int] = {}
+        busy: set[str] = set()
+        if capped:
+            # Held, and counted in a new statement, hence as of now: nobody else starts any of theirs meanwhile.
+            mine = {row.tenant: row for row in conn.execute(self._hold, {"tenants": capped})}
+            settings |= mine
+            busy = set(capped) - mine.keys()
+            running = _counts(conn, self._running_tenants, {"tenants": capped})
+        line = {}
+        for name in tenants:
+            row = settings.get(name)
+            if row is None:
+                line[name] = Share(name, 1, _NO_CAP, 0, [])
+            elif name not in busy:
+                cap = _NO_CAP if row.max_running is None else row.max_running
+                room = 0 if row.paused else max(cap - running.get(name, 0), 0)
+                line[name] = Share(name, row.weight, room, row.credit, [])
+        return line
+
+    def _stand(self, writing: Writing, held: Sequence[Any], line: dict[str, Share], more: dict[int, bool]) -> None:
+        """Say where lanes that are held stand in line from now on."""
+        now, lanes = micros(writing.now), self.lanes
+        tails = {share.tenant: next(self.turn) for share in sorted(line.values(), key=_tail) if share.tail is not None}
+        served: dict[int, tuple[int, int]] = {}
+        emptied: dict[int, bool] = {}
+        for lane in held:
+            share = line.get(lane.tenant)
+            if share is None:
+                continue
+            left = more.get(lane.id, True) or any(candidate.lane == lane.id for candidate in share.candidates)
+            if not left:
+                taken = any(candidate.lane == lane.id for candidate in share.chosen)
+                emptied[lane.id] = lanes.was_empty(lane) and not taken
+            elif share.room <= 0:
+                served[lane.id] = (now + _PARKED, 0)
+            elif share.tail is not None:
+                served[lane.id] = (now, tails[lane.tenant])
+        writing.lanes_served, writing.lanes_emptied = served, emptied
+
+    def _keep_credit(self, conn: Connection, line: dict[str, Share], before: dict[str, int]) -> None:
+        """Remember what is left of turns; with a weight of 1 nothing ever is."""
+        left_over = [
+            {"of": share.tenant, "new_credit": share.credit}
+            for share in sorted(line.values(), key=lambda it: it.tenant)
+            if share.credit != before[share.tenant] and share.weight > 1
+        ]
+        if left_over:
+            conn.execute(self._credit, left_over)
+
+    def _take(self, writing: Writing, numbers: Sequence[int], runner: RunnerId, until: datetime) -> list[Claim]:
+        """Claim tasks that were seen to be due, unless they are gone meanwhile; in the order of their urgency."""
+        conn, now = writing.conn, micros(writing.now)
+        order = {number: place for place, number in enumerate(numbers)}
+        found = conn.execute(self._lock, {"ids": list(numbers), "now": now}).all() if numbers else []
+        known = writing.known.of(conn, {due.task_id: due.version for due in found})
+        found = [due for due in found if due.task_id in known]
+        self._mark(writing, [due.task_id for due in found], runner, until)
+        self.lanes.raise_(conn, writing.lanes_served, writing.lanes_emptied, now)
+        active = self._active(conn, [due.lane_id for due in found], now)
+        if writing.lanes_served or writing.lanes_emptied:
+            found.sort(key=lambda due: order[due.task_id])
+        else:
+            found.sort(key=lambda due: (urgency(due.ready_at, due.place), due.task_id))
+        return [
+            claim_of(due, known[due.task_id], active.get(due.lane_id), due.token + 1, writing.now, until)
+            for due in found
+        ]
+
+    def _mark(self, writing: Writing, numbers: Sequence[int], runner: RunnerId, until: datetime) -> None:
+        if numbers:
+            parameters = {"ids": sorted(numbers), "now": micros(writing.now), "until": micros(until), "claimer": runner}
+            writing.conn.execute(self._claim, parameters)
+            writing.decided = writing.now
+
+    def _active(self, conn: Connection, lanes: Sequence[int], now: int) -> dict[int, Activity | None]:
+        """Return the activity that is believed of *lanes*."""
+        if not lanes:
+            return {}
+        rows = conn.execute(self._activity, {"ids": sorted(set(lanes)), "now": now})
+        return {row.id: activity_of(row.activity_weight, row.activity_until) for row in rows}
+
+    def _again(self, now: datetime, taken: Sequence[Claim]) -> datetime:
+        """Return when to come back for more: at once if there is, a little later if others hold what is left."""
+        return now if taken else at_micros(micros(now) + _BUSY)
+
+    def _next_due(self, writing: Writing, runner: RunnerId, kinds: Sequence[str]) -> datetime | None:
+        """
+        Return when another claim may find more.
+
+        What waits for a cap does not count, as the end of that is a hint; nor do leases of *runner* itself, which it
+        renews.
+        """
+        conn, now, due = writing.conn, micros(writing.now), self.tables.due
+        if not kinds:
+            return None
+        first = first_of_kinds(conn, due, kinds, (due.c.ready_at,), due.c.ready_at > now, 1)
+        others = conn.execute(self._others, {"now": now, "claimer": runner, "kinds": list(kinds)}).scalars().all()
+        earliest = min([row.ready_at for row in first] + list(others), default=None)
+        return None if earliest is None else at_micros(earliest)
+
+
+def _counts(conn: Connection, statement: Any, parameters: dict[str, Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in conn.execute(statement, parameters)}
+
+
+def _tail(share: Share) -> int:
+    return share.tail or 0
+
+
+def _open(kinds: Sequence[str], room: dict[str, int]) -> list[str]:
+    """Return the kinds that are not at their cap."""
+    return [kind for kind in kinds if room.get(kind, 1) > 0]

@@ -1,0 +1,194 @@
+"""
+Lanes: who stands in line, under backlog. One lane is one tenant's tasks of one kind.
+
+Its ``turn_at`` tells from when on it has something, or when it was served last; a claim takes the first of those in
+line, and passes over those that others hold. *Nothing is lost*: whoever makes a task claimable lowers its lane's
+``turn_at``, if it sees it to be later; only a claim that holds the lane raises it. A writer that has not committed yet,
+and saw the lane before it was raised, would be missed: so a claim that finds nothing raises it by a second only, and
+further if, a second later, there is still nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from sqlalchemy import Integer, bindparam, column, func, select, true, union_all, update, values
+
+from taskwarden.stores.sql.statements import arrays, first_of_kinds
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Select
+
+    from taskwarden.stores.sql.dialect import Dialect
+    from taskwarden.stores.sql.schema import Tables
+    from taskwarden.stores.sql.writing import Writing
+
+__all__ = ["Lanes", "ended", "reopen"]
+
+_PLACES: Final = (0, 1, 2, 3)
+_ONCE_MORE: Final = 1_000_000
+"""Microseconds until a lane that was found empty is looked at once more."""
+_EMPTY: Final = -1
+"""The ``turn`` of a lane in which the last look found nothing."""
+_TOGETHER: Final = (25, 5, 1)
+"""How many lanes one statement looks through, where each of them is a part of its text."""
+
+
+@attrs.define(eq=False)
+class Lanes:
+    """The statements over lanes."""
+
+    tables: Tables
+    dialect: Dialect
+    _parts: dict[int, Any] = attrs.field(factory=dict, init=False)
+    _lock: Any = attrs.field(init=False)
+    _lock_first: Any = attrs.field(init=False)
+    _siblings: Any = attrs.field(init=False)
+    _next: Any = attrs.field(init=False)
+    _move: Any = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        lane, due, among, locked = self.tables.lane, self.tables.due, self.dialect.among, self.dialect.locked
+        eligible = lane.c.turn_at <= bindparam("now")
+        self._lock = locked(select(lane).where(among(lane.c.id, "ids"), eligible), skip=True)
+        self._lock_first = locked(select(lane).where(lane.c.id == bindparam("id"), eligible))
+        of_tenants = among(lane.c.tenant, "tenants", lane.c.tenant.type)
+        of_kinds = among(lane.c.kind, "kinds", lane.c.kind.type)
+        self._siblings = locked(select(lane).where(of_tenants, of_kinds, eligible), skip=True)
+        earliest = [
+            select(func.min(due.c.ready_at)).where(due.c.lane_id == lane.c.id, due.c.place == place).scalar_subquery()
+            for place in _PLACES
+        ]
+        self._next = select(lane.c.id, *earliest).where(among(lane.c.id, "ids"))
+        self._move = (
+            update(lane)
+            .where(lane.c.id == bindparam("lane"))
+            .values(turn_at=bindparam("at"), turn=bindparam("new_turn"))
+        )
+
+    def hold(self, conn: Connection, kinds: Sequence[str], limit: int, now: int) -> list[Any]:
+        """Lock the first lanes in line, at most *limit*, and others of the same tenants; return them as they stand."""
+        lane = self.tables.lane
+        order = (lane.c.turn_at, lane.c.turn, lane.c.id)
+        first = first_of_kinds(conn, lane, kinds, order, lane.c.turn_at <= now, limit)
+        if not first:
+            return []
+        ids = [found.id for found in first]
+        held = conn.execute(self._lock, {"ids": ids, "now": now}).all()
+        if not held:
+            # Others hold them all. With nothing in our hands we may wait, which beats coming back for ever.
+            held = conn.execute(self._lock_first, {"id": ids[0], "now": now}).all()
+        if held and len(kinds) > 1:
+            tenants = sorted({found.tenant for found in held})
+            held = [*held, *conn.execute(self._siblings, {"tenants": tenants, "kinds": list(kinds), "now": now})]
+        return sorted({found.id: found for found in held}.values(), key=lambda it: (it.turn_at, it.turn, it.id))
+
+    def in_line(self, conn: Connection, kinds: Sequence[str], now: int) -> bool:
+        """Tell whether some lane stands in line."""
+        lane = self.tables.lane
+        return bool(first_of_kinds(conn, lane, kinds, (lane.c.turn_at,), lane.c.turn_at <= now, 1))
+
+    def due(self, conn: Connection, lanes: Sequence[int], share: int, now: int) -> list[Any]:
+        """Return what of *lanes* is due: of each and each priority the *share* that waited longest."""
+        if not lanes:
+            return []
+        if self.dialect.name == "postgresql":
+            return list(conn.execute(self._lateral(), {"lanes": list(lanes), "now": now, "share": share}))
+        found: list[Any] = []
+        rest = list(lanes)
+        for size in _TOGETHER:
+            while len(rest) >= size:
+                now_these, rest = rest[:size], rest[size:]
+                named = {f"lane_{place}": lane for place, lane in enumerate(now_these)}
+                found += conn.execute(self._union(size), {**named, "now": now, "share": share})
+        return found
+
+    def raise_(self, conn: Connection, served: dict[int, tuple[int, int]], emptied: dict[int, bool], now: int) -> None:
+        """
+        Let lanes that are held stand elsewhere in line.
+
+        Args:
+            served: Lane to its new ``turn_at`` and ``turn``.
+            emptied: Lanes that have nothing due any more, and whether they had nothing when they were looked at.
+        """
+        moves: list[dict[str, Any]] = [
+            {"lane": lane, "at": at, "new_turn": turn} for lane, (at, turn) in served.items()
+        ]
+        if emptied:
+            for row in conn.execute(self._next, {"ids": sorted(emptied)}):
+                at = min((each for each in row[1:] if each is not None), default=None)
+                turn = 0
+                soon = now + _ONCE_MORE
+                if not self.dialect.serial and not emptied[row.id] and (at is None or at > soon):
+                    at, turn = soon, _EMPTY
+                moves.append({"lane": row.id, "at": at, "new_turn": turn})
+        if moves:
+            conn.execute(self._move, sorted(moves, key=lambda move: move["lane"]))
+
+    def was_empty(self, lane: Any) -> bool:
+        """Tell whether the last look into *lane* found nothing."""
+        return bool(lane.turn == _EMPTY)
+
+    def _part(self, lane: Any, place: int) -> Select[Any]:
+        due = self.tables.due
+        return (
+            select(due.c.task_id, due.c.tenant, due.c.kind, due.c.lane_id, due.c.place, due.c.ready_at)
+            .where(due.c.lane_id == lane, due.c.place == place, due.c.ready_at <= bindparam("now"))
+            .order_by(due.c.ready_at, due.c.task_id)
+            .limit(bindparam("share", type_=Integer))
+        )
+
+    def _union(self, size: int) -> Any:
+        if size not in self._parts:
+            parts = [self._part(bindparam(f"lane_{at}"), place) for at in range(size) for place in _PLACES]
+            wrapped = [select(part.subquery(f"part_{at}")) for at, part in enumerate(parts)]
+            self._parts[size] = union_all(*wrapped)
+        return self._parts[size]
+
+    def _lateral(self) -> Any:
+        if 0 not in self._parts:
+            lanes = arrays(self.tables.lane.c.id.label("lane"), name="lanes")
+            places = values(column("place", Integer), name="places").data([(place,) for place in _PLACES])
+            due = self.tables.due
+            inner = (
+                select(due.c.task_id, due.c.tenant, due.c.kind, due.c.lane_id, due.c.place, due.c.ready_at)
+                .where(
+                    due.c.lane_id == lanes.c.lane,
+                    due.c.place == places.c.place,
+                    due.c.ready_at <= bindparam("now"),
+                )
+                .order_by(due.c.ready_at, due.c.task_id)
+                .limit(bindparam("share", type_=Integer))
+                .lateral("found")
+            )
+            joined = lanes.join(places, true()).join(inner, true())
+            self._parts[0] = select(inner).select_from(joined)
+        return self._parts[0]
+
+
+def reopen(writing: Writing, tenants: Iterable[str]) -> None:
+    """Let all lanes of *tenants* stand in line again: a pause, or a cap, was changed."""
+    writing.reopened |= set(tenants)
+    writing.due = True
+
+
+def ended(writing: Writing, tenants: Iterable[str], kinds: Iterable[str]) -> None:
+    """
+    Runs of *tenants* and *kinds* have ended: what waited for their caps may go on.
+
+    The rows of capped tenants are held until the end: a claim that is counting what runs has parked its lanes by then,
+    or will see the run to have ended.
+    """
+    t, conn, dialect = writing.t, writing.conn, writing.sql.dialect
+    tenant, kind = t.tenant, t.kind
+    of_tenants = dialect.among(tenant.c.tenant, "names", tenant.c.tenant.type)
+    capped = select(tenant.c.tenant).where(of_tenants, tenant.c.max_running.is_not(None)).order_by(tenant.c.tenant)
+    names = conn.execute(dialect.locked(capped), {"names": sorted(tenants)}).scalars().all()
+    if names:
+        reopen(writing, names)
+    of_kinds = dialect.among(kind.c.kind, "names", kind.c.kind.type)
+    limited = select(kind.c.kind).where(of_kinds, kind.c.max_running.is_not(None)).limit(1)
+    if conn.execute(limited, {"names": sorted(kinds)}).first() is not None:
+        writing.due = True
