@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from sqlalchemy import and_, bindparam, case, false, func, null, or_, select, update
+from sqlalchemy import BigInteger, String, and_, bindparam, case, false, func, null, or_, select, update
 
 from taskwarden.core.claim import AGING, Claim, Claims, trigger_of
 from taskwarden.core.instant import MICROSECOND, at_micros, later, micros
@@ -40,6 +40,10 @@ _PARKED: Final = 30_000_000
 _BUSY: Final = 50_000
 """Microseconds until a claim that found all lanes held by others is tried again."""
 _NO_CAP: Final = 2**62
+_COLUMNS: Final = (
+    *("task_id", "tenant", "version", "token", "lane_id", "place", "ready_at", "health", "memory", "attempt"),
+    *("slot_at", "next_run_at", "manual_at", "manual_slot", "runner"),
+)
 
 
 def urgency(ready_at: int, place: int) -> int:
@@ -47,14 +51,17 @@ def urgency(ready_at: int, place: int) -> int:
     return ready_at + place * _AGING
 
 
-def claim_changes(due: Any) -> list[tuple[Any, Any]]:
+def claim_changes(due: Any, *, now: Any = None, until: Any = None, claimer: Any = None) -> list[tuple[Any, Any]]:
     """
-    Return what a claim changes in a row of ``due``: ``moves.take`` in SQL.
+    Return what a claim changes in a row of ``due``: ``moves.take`` in SQL, with what is None bound by its name.
 
     In this order, as MariaDB and MySQL assign from left to right and read what was assigned before.
     """
+    now = bindparam("now", type_=BigInteger) if now is None else now
+    until = bindparam("until", type_=BigInteger) if until is None else until
+    claimer = bindparam("claimer", type_=String) if claimer is None else claimer
     fresh = due.runner.is_(None)
-    asked = and_(due.manual_at.is_not(None), due.manual_at <= bindparam("now"))
+    asked = and_(due.manual_at.is_not(None), due.manual_at <= now)
     manual = or_(and_(fresh, asked), and_(due.runner.is_not(None), due.manual_slot.is_not(None)))
     return [
         (due.deferred_until, case((manual, due.deferred_until), else_=null())),
@@ -66,16 +73,19 @@ def claim_changes(due: Any) -> list[tuple[Any, Any]]:
         (due.moved, false()),
         (due.token, due.token + 1),
         (due.ready_at, null()),
-        (due.lease_until, bindparam("until")),
-        (due.held_at, bindparam("now")),
-        (due.claimed_at, bindparam("now")),
-        (due.runner, bindparam("claimer")),
+        (due.lease_until, until),
+        (due.held_at, now),
+        (due.claimed_at, now),
+        (due.runner, claimer),
     ]
 
 
-def claim_of(due: Any, known: Known, activity: Activity | None, token: int, now: datetime, until: datetime) -> Claim:
+def claim_of(
+    due: Any, known: Known, activity: Activity | None, token: int, now: datetime, until: datetime, runner: str
+) -> Claim:
     """Return the claim of what was due: ``moves.take`` for a row as it stood before, or as the claim has left it."""
     health = known.health(due.health)
+    known.lane, known.holder = due.lane_id, runner
     asked = due.manual_slot if due.runner is not None else due.manual_at
     if asked is not None and (due.runner is not None or asked <= micros(now)):
         attempt, slot_at, manual = 1, at_micros(asked), True
@@ -137,7 +147,7 @@ class Claiming:
             skip=True,
         )
         self._lock = locked(
-            select(due).where(among(due.c.task_id, "ids"), due.c.ready_at <= bindparam("now")), skip=True
+            select(*self._columns()).where(among(due.c.task_id, "ids"), due.c.ready_at <= bindparam("now")), skip=True
         )
         self._claim = update(due).where(among(due.c.task_id, "ids")).ordered_values(*claim_changes(due.c))
         self._kinds = locked(
@@ -192,11 +202,12 @@ class Claiming:
         left = limit - len(taken)
         in_turns = more = False
         if left and asked:
-            due = None if fairly or room else self._all(writing, asked, left)
-            in_turns = due is None
-            if due is None:
-                due = self._in_turns(writing, asked, room, left)
-            taken += self._take(writing, due, runner, until)
+            rows = None if fairly or room else self._all(writing, asked, left)
+            in_turns = rows is None
+            if rows is None:
+                taken += self._take(writing, self._in_turns(writing, asked, room, left), runner, until)
+            else:
+                taken += self._take(writing, [row.task_id for row in rows], runner, until, rows)
             more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), micros(now))
         again = self._again(now, taken) if more else self._next_due(writing, runner, asked)
         return Claims(tuple(taken), now, again), more
@@ -232,11 +243,16 @@ class Claiming:
 
     # --- what is due --------------------------------------------------------------------------------------------
 
-    def _all(self, writing: Writing, kinds: Sequence[str], limit: int) -> list[int] | None:
+    def _columns(self) -> list[Any]:
+        """Return what of a row a claim is made of."""
+        return [self.tables.due.c[name] for name in _COLUMNS]
+
+    def _all(self, writing: Writing, kinds: Sequence[str], limit: int) -> list[Any] | None:
         """Return all that is due, if it fits and nobody's cap or pause is among it: then there is nothing to share."""
         due, now = self.tables.due, micros(writing.now)
         found = first_of_kinds(
-            writing.conn, due, kinds, (due.c.ready_at, due.c.task_id), due.c.ready_at <= now, limit + 1
+            *(writing.conn, due, kinds, (due.c.ready_at, due.c.task_id), due.c.ready_at <= now, limit + 1),
+            columns=self._columns(),
         )
         if len(found) > limit:
             return None
@@ -244,7 +260,7 @@ class Claiming:
         settings = writing.conn.execute(self._settings, {"tenants": tenants}).all() if tenants else []
         if any(row.paused or row.max_running is not None for row in settings):
             return None
-        return [row.task_id for row in found]
+        return found
 
     def _in_turns(self, writing: Writing, kinds: Sequence[str], room: dict[str, int], limit: int) -> list[int]:
         """Return what the tenants in line get."""
@@ -321,11 +337,25 @@ class Claiming:
         if left_over:
             conn.execute(self._credit, left_over)
 
-    def _take(self, writing: Writing, numbers: Sequence[int], runner: RunnerId, until: datetime) -> list[Claim]:
-        """Claim tasks that were seen to be due, unless they are gone meanwhile; in the order of their urgency."""
+    def _take(
+        self,
+        writing: Writing,
+        numbers: Sequence[int],
+        runner: RunnerId,
+        until: datetime,
+        seen: Sequence[Any] = (),
+    ) -> list[Claim]:
+        """
+        Claim tasks that were seen to be due, unless they are gone meanwhile; in the order of their urgency.
+
+        Args:
+            seen: Their rows, if they were read; they count where nobody else writes at the same time.
+        """
         conn, now = writing.conn, micros(writing.now)
         order = {number: place for place, number in enumerate(numbers)}
-        found = conn.execute(self._lock, {"ids": list(numbers), "now": now}).all() if numbers else []
+        if numbers and not (seen and self.dialect.serial):
+            seen = conn.execute(self._lock, {"ids": list(numbers), "now": now}).all()
+        found = list(seen)
         known = writing.known.of(conn, {due.task_id: due.version for due in found})
         found = [due for due in found if due.task_id in known]
         self._mark(writing, [due.task_id for due in found], runner, until)
@@ -336,7 +366,7 @@ class Claiming:
         else:
             found.sort(key=lambda due: (urgency(due.ready_at, due.place), due.task_id))
         return [
-            claim_of(due, known[due.task_id], active.get(due.lane_id), due.token + 1, writing.now, until)
+            claim_of(due, known[due.task_id], active.get(due.lane_id), due.token + 1, writing.now, until, runner)
             for due in found
         ]
 

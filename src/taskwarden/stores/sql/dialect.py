@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from sqlalchemy import ARRAY, BigInteger, String, any_, bindparam, cast, func, literal_column
+from sqlalchemy import ARRAY, BigInteger, String, TypeDecorator, any_, bindparam, cast, func, literal_column, select
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Executable, Select, Table
 
 __all__ = ["Dialect", "dialect_of"]
+
+
+class _Listed(TypeDecorator[Any]):
+    """Numbers or names as one JSON text: their number is not part of the statement then."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str:
+        return json.dumps(list(value))
+
 
 _INSERTS: Final[dict[str, Any]] = {
     "postgresql": postgresql_insert,
@@ -58,6 +70,9 @@ class Dialect:
         if self.name == "postgresql":
             plain = String() if isinstance(type_, String) else type_
             return column == any_(bindparam(name, type_=ARRAY(plain)))
+        if self.name == "sqlite":
+            each = func.json_each(bindparam(name, type_=_Listed())).table_valued("value")
+            return column.in_(select(each.c.value))
         return column.in_(bindparam(name, expanding=True, type_=type_))
 
     def locked(self, select: Select[Any], *, skip: bool = False, of: Table | None = None) -> Select[Any]:

@@ -2,10 +2,16 @@
 The feed: read in the order of ``seq``, and no further than it is sure to be whole.
 
 A change gets its ``seq`` when it is written and is seen when its transaction ends, so that a later one may be seen
-first. A reader that went on past the gap would miss what fills it. It waits instead: on SQLite there are no gaps, as
-one transaction writes at a time; elsewhere a gap is passed once it can no longer be filled, which PostgreSQL can tell
-(every transaction that was in progress when the gap was first seen has ended), and MariaDB and MySQL cannot: there a
-gap counts as empty after ten seconds.
+first. A reader that went on past the gap would miss what fills it. On SQLite there are no gaps, as one transaction
+writes at a time. Elsewhere a reader waits until the gap can be filled no more:
+
+* PostgreSQL can tell: whoever took a number holds a lock on the table from before that until its transaction ends. When
+  nobody that held one as the gap was first seen still does, it stays empty.
+* MariaDB and MySQL cannot: there a gap counts as empty ten seconds after it was first seen, or after the change that
+  follows it, so that a reader who has just begun does not wait for what was rolled back long ago.
+
+What is said of one gap holds for all before the newest change that was there by then. A number that is not there at
+all because the feed was trimmed, or because the counter began anew, is no gap.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from sqlalchemy import BigInteger, String, cast, func, select, tuple_, update
+from sqlalchemy import bindparam, column, func, select, table, tuple_, update
 
 from taskwarden.core.change import Change, ChangeName, Changes
 from taskwarden.core.decision import Notify
@@ -32,10 +38,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed"]
 
-_HELD_BACK: Final = 10.0
+_HELD_BACK: Final = 10
 """Seconds after which a gap counts as empty where the database cannot tell."""
-_SETTLED: Final = 10_000
-"""This far behind the newest change nothing is in progress any more."""
+_SETTLED: Final = 100_000
+"""This far behind the newest change nothing is in progress any more: where a reader who has just begun looks from."""
+
+
+@attrs.frozen
+class Gap:
+    """
+    Some numbers up to *until* were missing when this was noted.
+
+    Args:
+        writers: Who might fill them, where the database can tell.
+        seen: When it was, in seconds by a monotonic clock.
+    """
+
+    until: int
+    writers: frozenset[str]
+    seen: float
 
 
 @attrs.define(eq=False)
@@ -44,14 +65,27 @@ class Feed:
     What this store has seen of the feed.
 
     Args:
-        _whole: Up to here all that will ever be there has been seen.
-        _gap: The first missing ``seq``, and what tells when it cannot be filled any more.
+        _whole: Up to here all that will ever be there has been seen; 0: nobody has looked yet.
     """
 
     tables: Tables
     dialect: Dialect
     _whole: int = attrs.field(default=0, init=False)
-    _gap: tuple[int, float] | None = attrs.field(default=None, init=False)
+    _gap: Gap | None = attrs.field(default=None, init=False)
+    _ends: Any = attrs.field(init=False)
+    _gaps: Any = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        change, life = self.tables.change, self.tables.life
+        newest = select(func.max(change.c.seq)).scalar_subquery()
+        self._ends = select(newest.label("newest"), life.c.feed_floor)
+        before = func.coalesce(func.lag(change.c.seq).over(order_by=change.c.seq), bindparam("whole"))
+        rows = (
+            select(change.c.seq, change.c.at, before.label("before"))
+            .where(change.c.seq > bindparam("whole"), change.c.seq <= bindparam("newest"))
+            .subquery()
+        )
+        self._gaps = select(rows).where(rows.c.seq > rows.c.before + 1).order_by(rows.c.seq)
 
     def end(self, conn: Connection, elapsed: float) -> int:
         """
@@ -60,63 +94,97 @@ class Feed:
         Args:
             elapsed: Seconds by a monotonic clock.
         """
-        change = self.tables.change
-        newest: int = conn.execute(select(func.max(change.c.seq))).scalar_one() or self._floor(conn)
-        if self.dialect.serial:
-            return newest
-        whole = max(self._whole, newest - _SETTLED) if newest >= self._whole else newest
-        while True:
-            query = select(change.c.seq).where(change.c.seq > whole).order_by(change.c.seq).limit(_SETTLED)
-            page = conn.execute(query).scalars().all()
-            for seq in page:
-                if seq != whole + 1 and not self._passable(conn, whole + 1, elapsed):
-                    break
-                whole = seq
-            else:
-                if len(page) == _SETTLED:
-                    continue
-            self._whole = whole
-            return whole
+        return self._look(conn, elapsed)[0]
 
     def read(self, conn: Connection, after: int, limit: int, tenant: TenantId | None, elapsed: float) -> Changes:
         """Do what ``Store.changes`` says."""
-        change, end, floor = self.tables.change, self.end(conn, elapsed), self._floor(conn)
-        reset = 0 < after < floor or after > end
-        begin = end if after > end else max(after, floor)
-        query = select(change).where(change.c.seq > begin, change.c.seq <= end).order_by(change.c.seq).limit(limit)
+        change = self.tables.change
+        end, newest, floor = self._look(conn, elapsed)
+        if after > newest:
+            return Changes((), end, reset=True)
+        # Another store over this database may have seen the feed to be whole further than this one has.
+        end = max(end, after)
+        query = select(change).where(change.c.seq > max(after, floor), change.c.seq <= end)
         if tenant is not None:
             query = query.where(change.c.tenant == tenant)
-        rows = conn.execute(query).all()
+        rows = conn.execute(query.order_by(change.c.seq).limit(limit)).all()
         cursor = rows[-1].seq if len(rows) == limit else end
-        return Changes(tuple(self._told(conn, rows)), cursor, reset)
+        return Changes(tuple(self._told(conn, rows)), cursor, reset=0 < after < floor)
 
     def trim(self, conn: Connection, kept: int) -> None:
         """Drop all but the newest *kept* changes."""
         change, life = self.tables.change, self.tables.life
-        newest: int = conn.execute(select(func.max(change.c.seq))).scalar_one() or self._floor(conn)
-        floor = newest - kept
-        if floor > self._floor(conn):
-            conn.execute(update(life).values(feed_floor=floor))
-            conn.execute(change.delete().where(change.c.seq <= floor))
+        newest, floor = self._read_ends(conn)
+        if newest - kept > floor:
+            conn.execute(update(life).values(feed_floor=newest - kept))
+            conn.execute(change.delete().where(change.c.seq <= newest - kept))
 
-    def _floor(self, conn: Connection) -> int:
-        floor: int = conn.execute(select(self.tables.life.c.feed_floor)).scalar_one()
-        return floor
+    # --- how far it is whole ------------------------------------------------------------------------------------
 
-    def _passable(self, conn: Connection, missing: int, elapsed: float) -> bool:
-        """Tell whether *missing* can be filled no more, remembering when it was first seen."""
-        if self._gap is None or self._gap[0] != missing:
-            self._gap = (missing, self._mark(conn, elapsed))
+    def _look(self, conn: Connection, elapsed: float) -> tuple[int, int, int]:
+        """Return up to where the feed is whole, its newest change, and up to where changes were dropped."""
+        known, gap = self._whole, self._gap  # before anything is read: other threads move them on
+        newest, floor = self._read_ends(conn)
+        if self.dialect.serial:
+            return newest, newest, floor
+        if newest < known:  # the counter began anew
+            known, gap = 0, None
+        whole = max(known or newest - _SETTLED, floor)
+        if gap is not None and whole < gap.until and self._is_over(conn, gap, elapsed):
+            whole = gap.until
+        if gap is not None and False:
+            gap = None
+        if whole < newest:
+            whole, gap = self._walk(conn, whole, newest, gap, elapsed)
+        self._whole, self._gap = whole, gap
+        return whole, newest, floor
+
+    def _walk(
+        self, conn: Connection, whole: int, newest: int, gap: Gap | None, elapsed: float
+    ) -> tuple[int, Gap | None]:
+        """Go on from *whole* as far as no gap is in the way; return where that is, and what is known of the gap."""
+        found = conn.execute(self._gaps, {"whole": whole, "newest": newest}).all()
+        if not found:
+            return newest, None
+        if self.dialect.name == "mysql":
+            settled = int(conn.execute(select(self.dialect.now())).scalar_one()) - _HELD_BACK * 1_000_000
+            found = [row for row in found if row.at > settled]
+            if not found:
+                return newest, None
+        if gap is None:
+            gap = Gap(newest, self._writers(conn), elapsed)
+            if self.dialect.name == "postgresql" and not gap.writers:
+                return newest, None
+        before: int = found[0].before
+        return before, gap
+
+    def _is_over(self, conn: Connection, gap: Gap, elapsed: float) -> bool:
+        if self.dialect.name == "postgresql":
+            return gap.writers.isdisjoint(self._writers(conn))
+        return elapsed - gap.seen >= _HELD_BACK
+
+    def _writers(self, conn: Connection) -> frozenset[str]:
+        """Return which transactions may have taken numbers of the feed and not ended yet."""
         if self.dialect.name != "postgresql":
-            return elapsed - self._gap[1] >= _HELD_BACK
-        oldest = func.pg_snapshot_xmin(func.pg_current_snapshot())
-        return int(conn.execute(select(cast(cast(oldest, String), BigInteger))).scalar_one()) >= self._gap[1]
+            return frozenset()
+        database = select(_DATABASES.c.oid).where(_DATABASES.c.datname == func.current_database()).scalar_subquery()
+        name = conn.dialect.identifier_preparer.format_table(self.tables.change)
+        held = select(_LOCKS.c.virtualtransaction).where(
+            _LOCKS.c.locktype == "relation",
+            _LOCKS.c.database == database,
+            _LOCKS.c.relation == func.to_regclass(name),
+            _LOCKS.c.mode == "RowExclusiveLock",
+            _LOCKS.c.granted,
+        )
+        return frozenset(conn.execute(held).scalars())
 
-    def _mark(self, conn: Connection, elapsed: float) -> float:
-        if self.dialect.name != "postgresql":
-            return elapsed
-        newest = func.pg_snapshot_xmax(func.pg_current_snapshot())
-        return int(conn.execute(select(cast(cast(newest, String), BigInteger))).scalar_one())
+    def _read_ends(self, conn: Connection) -> tuple[int, int]:
+        newest, floor = conn.execute(self._ends).one()
+        if newest is None:
+            return floor, floor
+        return newest, floor if floor < newest else 0  # beyond it lies what was dropped before the counter began anew
+
+    # --- what it tells ------------------------------------------------------------------------------------------
 
     def _told(self, conn: Connection, rows: Sequence[Any]) -> list[Change]:
         run = self.tables.run
@@ -126,6 +194,14 @@ class Feed:
             query = select(run).where(tuple_(run.c.task_id, run.c.token).in_(ended))
             runs = {(found.task_id, found.token): run_of(found) for found in conn.execute(query)}
         return [_change(row, runs.get((row.task_id, row.token))) for row in rows]
+
+
+_LOCKS: Final = table(
+    "pg_locks",
+    *(column(name) for name in ("locktype", "database", "relation", "mode", "granted", "virtualtransaction")),
+    schema="pg_catalog",
+)
+_DATABASES: Final = table("pg_database", column("oid"), column("datname"), schema="pg_catalog")
 
 
 def _change(row: Any, run: Any) -> Change:

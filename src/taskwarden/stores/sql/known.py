@@ -36,11 +36,14 @@ class Known:
 
     Args:
         digest: Names the schedule in force.
+        lane, holder: Where it stands, and which runner claimed it last through this store; 0 and "": not known.
     """
 
     record: TaskRecord[Any]
     digest: str
     seed: int
+    lane: int = 0
+    holder: str = ""
     _text: str = ""
     _health: Health = HEALTHY
     _interval: IntervalState | None = None
@@ -118,6 +121,10 @@ class KnownTasks:
     def entry(self, number: int) -> Known:
         """Return what is remembered of a task that was looked up in this transaction."""
         return self._known[number]
+
+    def get(self, number: int) -> Known | None:
+        """Return what is remembered of a task, if anything is."""
+        return self._known.get(number)
 
     def forget(self, number: int) -> None:
         """Forget a task: what was read of it may not be what was committed."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from sqlalchemy import Integer, bindparam, column, func, select, true, union_all, update, values
+from sqlalchemy import Integer, bindparam, func, select, true, union_all, update
 
-from taskwarden.stores.sql.statements import arrays, first_of_kinds
+from taskwarden.stores.sql.statements import arrays, first_of_kinds, series
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -150,7 +150,7 @@ class Lanes:
     def _lateral(self) -> Any:
         if 0 not in self._parts:
             lanes = arrays(self.tables.lane.c.id.label("lane"), name="lanes")
-            places = values(column("place", Integer), name="places").data([(place,) for place in _PLACES])
+            places = series(_PLACES, "place")
             due = self.tables.due
             inner = (
                 select(due.c.task_id, due.c.tenant, due.c.kind, due.c.lane_id, due.c.place, due.c.ready_at)

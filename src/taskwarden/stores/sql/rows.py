@@ -38,6 +38,7 @@ __all__ = [
     "instant",
     "number_of",
     "number_of_run",
+    "number_or_none",
     "run_of",
     "run_values",
     "schedule_text",
@@ -87,6 +88,11 @@ class Row(Stored):
 def task_id(number: int) -> TaskId:
     """Return the id of the task with that key."""
     return TaskId(f"task-{number}")
+
+
+def number_or_none(name: TaskId) -> int | None:
+    """Return the key that *name* tells; None: no task of this store can have such an id."""
+    return _numbered("task", name)
 
 
 def number_of(tenant: TenantId, name: TaskId) -> int:

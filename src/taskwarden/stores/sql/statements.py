@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from sqlalchemy import ARRAY, String, bindparam, column, func, insert, or_, select, union_all, update
+from sqlalchemy import ARRAY, Integer, String, bindparam, column, func, insert, or_, select, union_all, update
 
 from taskwarden.stores.sql.dialect import Dialect
 from taskwarden.stores.sql.schema import Tables
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
-__all__ = ["Statements", "arrays", "first_of_kinds", "update_many"]
+__all__ = ["Statements", "arrays", "first_of_kinds", "series", "update_many"]
 
 
 @attrs.define(eq=False)
@@ -110,19 +110,35 @@ def arrays(*columns: Any, name: str) -> Any:
     types = [String() if isinstance(each.type, String) else each.type for each in columns]
     parameters = [bindparam(f"{each.name}s", type_=ARRAY(type_)) for each, type_ in zip(columns, types, strict=True)]
     shape = [column(each.name, type_) for each, type_ in zip(columns, types, strict=True)]
-    return func.unnest(*parameters).table_valued(*shape, name=name).render_derived()
+    return func.unnest(*parameters).table_valued(*shape).render_derived(name=name)
+
+
+def series(of: Sequence[int], name: str) -> Any:
+    """Return the whole numbers *of*, which follow one another, as a table of PostgreSQL with the column *name*."""
+    # VALUES would do, but SQLAlchemy compiles a statement with it anew each time.
+    return func.generate_series(of[0], of[-1]).table_valued(column(name, Integer)).render_derived(name=f"{name}s")
 
 
 def first_of_kinds(
-    conn: Connection, table: Table, kinds: Sequence[str], order: Sequence[Any], condition: Any, limit: int
+    conn: Connection,
+    table: Table,
+    kinds: Sequence[str],
+    order: Sequence[Any],
+    condition: Any,
+    limit: int,
+    columns: Sequence[Any] = (),
 ) -> list[Any]:
     """
     Return the first *limit* rows of *table*, of any of *kinds*, that meet *condition*, in *order*.
 
+    Of each the *columns*, or if there are none, those of *order*.
+
     Each kind is a range of the index that begins with it, cut off after *limit*: rows of other kinds are not looked at.
     """
     parts = [
-        select(select(table).where(table.c.kind == kind, condition).order_by(*order).limit(limit).subquery())
+        select(
+            select(*(columns or order)).where(table.c.kind == kind, condition).order_by(*order).limit(limit).subquery()
+        )
         for kind in kinds
     ]
     if not parts:

@@ -7,18 +7,22 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import anyio
 import attrs
+from sqlalchemy import BigInteger, bindparam
 
-from taskwarden.core.instant import at_micros
+from taskwarden.core.claim import Receipt
+from taskwarden.core.instant import FAR_PAST, at_micros, micros
 from taskwarden.core.protocols import Ensured, Hint, TenantState
 from taskwarden.errors import Closed, InvalidValue
-from taskwarden.stores.memory.feed import Listeners
 from taskwarden.stores.sql import definitions, incidents, leases, steering
 from taskwarden.stores.sql.claims import Claiming
+from taskwarden.stores.sql.completing import Batch, NotOrdinary, complete_ordinary_first, complete_rest
 from taskwarden.stores.sql.completions import complete, defer
+from taskwarden.stores.sql.direct import Direct
 from taskwarden.stores.sql.feed import Feed
 from taskwarden.stores.sql.known import KnownTasks
+from taskwarden.stores.sql.listening import Listening
+from taskwarden.stores.sql.ordinary import InOneStatement, OneByOne
 from taskwarden.stores.sql.reading import Reading
 from taskwarden.stores.sql.statements import Statements
 from taskwarden.stores.sql.writing import Writing, now_of
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from taskwarden.core.change import Changes
-    from taskwarden.core.claim import Claims, Completion, Deferral, Holds, Receipt, Renewal
+    from taskwarden.core.claim import Claims, Completion, Deferral, Holds, Renewal
     from taskwarden.core.decision import OpenIncident
     from taskwarden.core.protocols import Steer, TaskSpec
     from taskwarden.core.record import Incident, Run, Status, Tally, TaskStatus
@@ -41,8 +45,11 @@ __all__ = ["SqlStore"]
 
 T = TypeVar("T")
 _NOTHING: Final = timedelta(0)
-_BATCH: Final = 500
-"""Most completions in one transaction."""
+_SPECIAL: Final = 1.0
+"""Seconds for which claims take the long way after one that had to."""
+_APART: Final = 1_000_000
+"""How far the numbers of two claims' turns are apart: more than one claim ever takes."""
+_SECOND: Final = timedelta(seconds=1)
 
 
 @attrs.define(eq=False)
@@ -51,24 +58,44 @@ class SqlStore:
     A ``Store`` in a database. Made by ``open_store`` or ``SqlStore.open``.
 
     Each method is one transaction. Several stores, in any number of processes, may share a database.
+
+    Args:
+        clock: The time of a database that has no clock of its own; None: the database's.
+        listen_url: PostgreSQL: where to connect to hear of other processes' changes, if not as the engine does: the
+            server's own address, where the engine's is that of PgBouncer in transaction mode. Empty: nowhere, so that
+            tables are looked at every second.
     """
 
     database: Database
     tables: Tables
     clock: Callable[[], datetime] | None = None
+    listen_url: str | None = attrs.field(default=None, kw_only=True, repr=False)
     _sql: Statements = attrs.field(init=False, repr=False)
     _known: KnownTasks = attrs.field(init=False, repr=False)
     _claiming: Claiming = attrs.field(init=False, repr=False)
     _feed: Feed = attrs.field(init=False, repr=False)
-    _listeners: Listeners = attrs.field(factory=Listeners, init=False, repr=False)
+    _listening: Listening = attrs.field(init=False, repr=False)
+    _at_once: InOneStatement | None = attrs.field(default=None, init=False, repr=False)
+    _one_by_one: OneByOne | None = attrs.field(default=None, init=False, repr=False)
+    _direct: Direct | None = attrs.field(default=None, init=False, repr=False)
+    _special_until: float = attrs.field(default=0.0, init=False, repr=False)
+    _marked: datetime = attrs.field(default=FAR_PAST, init=False, repr=False)
     _fairly: bool = attrs.field(default=False, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         dialect = self.database.dialect
         self._sql = Statements(self.tables, dialect)
+        turn = count(1, _APART)
         self._known = KnownTasks(self.tables, dialect)
-        self._claiming = Claiming(self.tables, dialect, count(1))
+        self._claiming = Claiming(self.tables, dialect, turn)
         self._feed = Feed(self.tables, dialect)
+        self._listening = Listening(self.database, self.tables, self.clock, self.listen_url)
+        if dialect.name == "postgresql":
+            now = dialect.now() if self.clock is None else bindparam("now", type_=BigInteger())
+            self._at_once = InOneStatement(self.tables, now)
+            self._direct = Direct(self.tables, now, self.clock is not None, turn)
+        elif dialect.serial:
+            self._one_by_one = OneByOne(self.tables, dialect, self.database.engine.dialect)
 
     # --- for runners --------------------------------------------------------------------------------------------
 
@@ -80,6 +107,12 @@ class SqlStore:
         if limit < 1:
             raise InvalidValue("limit", limit, "must be at least 1")
         _check_lease(lease)
+        self._listening.presence.claims(runner, kinds)
+
+        if self._direct is not None and monotonic() >= self._special_until:
+            directly = await self._claim_directly(self._direct, runner, sorted(set(kinds)), limit, lease)
+            if directly is not None:
+                return directly
 
         def work(writing: Writing, high_water: datetime) -> tuple[Claims, bool]:
             return self._claiming.claim(
@@ -95,24 +128,79 @@ class SqlStore:
         claims, self._fairly = await self._write(work)
         return claims
 
+    async def _claim_directly(
+        self, direct: Direct, runner: RunnerId, kinds: list[Kind], limit: int, lease: timedelta
+    ) -> Claims | None:
+        """Claim in one statement; None: something special is about, or there are no kinds."""
+        now = None if self.clock is None else micros(self.clock())
+        for fairly in (False, True):
+            if fairly < self._fairly:
+                continue  # last time there was more than fitted
+            taken = await self.database.alone(
+                lambda conn, fairly=fairly: direct.claim(  # type: ignore[misc]
+                    *(conn, self._known),
+                    runner=runner,
+                    kinds=kinds,
+                    limit=limit,
+                    lease=lease,
+                    now=now,
+                    fairly=fairly,
+                )
+            )
+            if taken.claims is not None and taken.more and not taken.claims.claims:
+                return None  # others hold what is left: the long way waits for them
+            if taken.claims is not None:
+                self._fairly = taken.more
+                if taken.claims.claims:
+                    await self._mark(taken.claims.now)
+                return taken.claims
+            if not taken.more:
+                self._special_until = monotonic() + _SPECIAL
+                return None
+        return None
+
     async def renew(self, *, runner: RunnerId, holds: Holds, lease: timedelta) -> Renewal:
         _check_lease(lease)
+        self._listening.presence.holds(runner)
         return await self._write(lambda writing, _: leases.renew(writing, runner, holds, lease))
 
     async def complete(self, completions: Sequence[Completion]) -> Sequence[Receipt]:
-        return await self._write(lambda writing, _: complete(writing, completions))
+        batch = Batch.of(completions, self._known)
+        if self._at_once is not None:
+            return await self._complete_at_once(batch, self._at_once)
+        try:
+            return await self._write(
+                lambda writing, _: complete_ordinary_first(writing, batch, self._one_by_one, micros(writing.now))
+            )
+        except NotOrdinary:
+            return await self._write(lambda writing, _: complete(writing, completions))
+
+    async def _complete_at_once(self, batch: Batch, at_once: InOneStatement) -> Sequence[Receipt]:
+        ordinary: set[int] = set()
+        if batch.rows:
+            now = {} if self.clock is None else {"now": micros(self.clock())}
+            ordinary = await self.database.alone(lambda conn: at_once.complete(conn, batch.rows, now))
+            finished = max(done.finished_at for done in batch.completions)
+            await self._mark(finished if self.clock is None else max(finished, self.clock()))
+            if ordinary:
+                self._listening.told({Hint.CHANGED})
+        if len(ordinary) == len(batch.completions):
+            return [Receipt.RECORDED] * len(ordinary)
+        return await self._write(lambda writing, _: complete_rest(writing, batch, ordinary))
+
+    async def _mark(self, at: datetime) -> None:
+        """Remember that something was decided at *at*: exactly by a host's clock, else once a second."""
+        if at > self._marked and (self.clock is not None or at >= self._marked + _SECOND):
+            self._marked = at
+            parameters = {"mark": micros(at)}
+            await self.database.alone(lambda conn: conn.execute(self._sql.raise_high_water, parameters))
 
     async def defer(self, deferrals: Sequence[Deferral]) -> Sequence[Receipt]:
         return await self._write(lambda writing, _: defer(writing, deferrals))
 
     async def listen(self, hint: Callable[[Hint], None]) -> None:
         self._open()
-        key = object()
-        self._listeners.add(key, hint)
-        try:
-            await anyio.sleep_forever()
-        finally:
-            self._listeners.remove(key)
+        await self._listening.listen(hint)
 
     async def open_incident(self, tenant: TenantId, incident: OpenIncident, task_id: TaskId | None = None) -> None:
         def work(writing: Writing, _: datetime) -> None:
@@ -202,6 +290,7 @@ class SqlStore:
 
     async def close(self) -> None:
         await self.database.close()
+        await self._listening.close()
 
     # --- one transaction ----------------------------------------------------------------------------------------
 
@@ -222,13 +311,13 @@ class SqlStore:
             writing.finish(high_water)
             if writing.due:
                 hints.add(Hint.DUE)
-            if writing.changes:
+            if writing.changes or writing.changed:
                 hints.add(Hint.CHANGED)
+            self._listening.notify(conn, hints)
             return result
 
         result = await self.database.write(within)
-        for hint in hints:
-            self._listeners.whisper(hint)
+        self._listening.told(hints)
         return result
 
     async def _read(self, work: Callable[[Reading], T]) -> T:

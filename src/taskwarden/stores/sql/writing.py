@@ -49,12 +49,14 @@ class Writing:
         now: The store's time at its start: everything in it happens then.
         changes: For the feed, in order.
         runs: For the history and the statistics.
+        ordinary: Runs that are in the history already, for the statistics.
         earliest: For lanes, when something of them became claimable.
         saved: Tasks that were changed.
         reopened: Tenants whose lanes stand in line again.
         lanes_served, lanes_emptied: What a claim decided on the lanes that it holds.
         decided: The latest instant at which something was decided, asked for, taken or renewed.
         due: Something may be due earlier than was known.
+        changed: The feed has grown by more than *changes*.
     """
 
     conn: Connection
@@ -63,6 +65,7 @@ class Writing:
     now: datetime
     changes: list[dict[str, Any]] = attrs.field(factory=list)
     runs: list[dict[str, Any]] = attrs.field(factory=list)
+    ordinary: Sequence[dict[str, Any]] = ()
     earliest: dict[int, int] = attrs.field(factory=dict)
     saved: dict[int, Row] = attrs.field(factory=dict)
     reopened: set[str] = attrs.field(factory=set)
@@ -70,6 +73,7 @@ class Writing:
     lanes_emptied: dict[int, bool] = attrs.field(factory=dict)
     decided: datetime | None = None
     due: bool = False
+    changed: bool = False
 
     @property
     def t(self) -> Tables:
@@ -124,10 +128,14 @@ class Writing:
         claimable = ready(row)
         if claimable is None:
             return
-        # Not before now: nobody jumps the queue by being late.
-        at = micros(max(claimable[0], self.now))
-        self.earliest[row.lane_id] = min(at, self.earliest.get(row.lane_id, at))
+        self.line_up(row.lane_id, micros(claimable[0]))
         self.due = self.due or (hint and claimable[0] < later(self.now, SOON))
+
+    def line_up(self, lane: int, at: int) -> None:
+        """Let *lane* stand in line from *at* on, and not before now: nobody jumps the queue by being late."""
+        at = max(at, micros(self.now))
+        if at < self.earliest.get(lane, at + 1):
+            self.earliest[lane] = at
 
     def tell(
         self,
@@ -178,7 +186,8 @@ class Writing:
         self.flush()
         if self.runs:
             conn.execute(sql.add_runs, self.runs)
-            conn.execute(sql.add_rollup, rollups(self.runs))
+        if self.runs or self.ordinary:
+            conn.execute(sql.add_rollup, rollups([*self.runs, *self.ordinary]))
         if self.reopened:
             conn.execute(sql.reopen_lanes, {"tenants": sorted(self.reopened), "at": micros(self.now)})
         if self.earliest:
