@@ -15,6 +15,9 @@ Everything that taskwarden raises, by whose fault it is.
     │   ├── HasDependants           others wait for the task that is to be deleted
     │   ├── CursorExpired           the feed no longer goes back that far (also a LookupError)
     │   ├── IllegalTransition       the lifecycle has no such move
+    │   ├── SchemaMismatch          a database's tables are missing, older or newer than this version needs
+    │   ├── StoreTaken              the tables belong to another application
+    │   ├── AccessDenied            the database is there, and does not let us do it
     │   └── Closed                  a store, runner or warden was used after its end
     └── StoreUnavailable            the backend could not be reached; the call changed nothing
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "AccessDenied",
     "Closed",
     "CursorExpired",
     "DependencyCycle",
@@ -39,6 +43,8 @@ __all__ = [
     "InvalidValue",
     "MalformedExecutor",
     "PayloadRejected",
+    "SchemaMismatch",
+    "StoreTaken",
     "StoreUnavailable",
     "TaskNotFound",
     "TaskwardenError",
@@ -181,6 +187,49 @@ class IllegalTransition(UsageError):
 
     def __str__(self) -> str:
         return f"a task that is {self.state} cannot take {self.signal}; see the lifecycle table"
+
+
+class SchemaMismatch(UsageError):
+    """
+    The tables in a database are not those that this version works with; nothing was changed.
+
+    Args:
+        found: The revision of the schema there; None: there are no tables.
+        known: The latest revision that this version knows.
+    """
+
+    def __init__(self, store: str, found: str | None, known: str, remedy: str) -> None:
+        super().__init__(store, found, known, remedy)
+        self.store, self.found, self.known, self.remedy = store, found, known, remedy
+
+    def __str__(self) -> str:
+        found = "no tables of taskwarden" if self.found is None else f"schema {self.found}"
+        return f"store {self.store} has {found}, and this version works with schema {self.known}; {self.remedy}"
+
+
+class StoreTaken(UsageError):
+    """The tables with this prefix belong to another application; nothing was changed."""
+
+    def __init__(self, store: str, prefix: str, owner: str, application: str) -> None:
+        super().__init__(store, prefix, owner, application)
+        self.store, self.prefix, self.owner, self.application = store, prefix, owner, application
+
+    def __str__(self) -> str:
+        return (
+            f"the tables {self.prefix}* in store {self.store} belong to application {self.owner!r}, "
+            f"and this is {self.application!r}; give it tables of its own by another prefix="
+        )
+
+
+class AccessDenied(UsageError):
+    """The database is there, and does not let us in, or not do what we must; nothing was changed."""
+
+    def __init__(self, store: str, problem: str, remedy: str) -> None:
+        super().__init__(store, problem, remedy)
+        self.store, self.problem, self.remedy = store, problem, remedy
+
+    def __str__(self) -> str:
+        return f"store {self.store} refuses: {self.problem}; {self.remedy}; nothing was changed"
 
 
 class Closed(UsageError):

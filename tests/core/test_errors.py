@@ -6,6 +6,7 @@ import pytest
 
 from taskwarden import errors
 from taskwarden.errors import (
+    AccessDenied,
     Closed,
     CursorExpired,
     DependencyCycle,
@@ -15,6 +16,8 @@ from taskwarden.errors import (
     InvalidValue,
     MalformedExecutor,
     PayloadRejected,
+    SchemaMismatch,
+    StoreTaken,
     StoreUnavailable,
     TaskNotFound,
     TaskwardenError,
@@ -37,6 +40,10 @@ EXAMPLES: list[tuple[TaskwardenError, str]] = [
     (IllegalTransition("done", "claim"), "a task that is done cannot take claim"),
     (Closed("store"), "store is closed; open a new one"),
     (CursorExpired(7, 12), "after cursor 7 are no longer all kept"),
+    (SchemaMismatch("pg", None, "0001", "migrate it"), "store pg has no tables of taskwarden"),
+    (SchemaMismatch("pg", "0002", "0001", "upgrade"), "has schema 0002, and this version works with schema 0001; up"),
+    (StoreTaken("pg", "tw_", "shop", "blog"), "belong to application 'shop', and this is 'blog'; give it tables"),
+    (AccessDenied("pg", "no INSERT on tw_run", "grant it"), "store pg refuses: no INSERT on tw_run; grant it"),
     (StoreUnavailable("pg", "refused"), "store pg is unavailable: refused; nothing was changed"),
 ]
 

@@ -74,3 +74,40 @@ def demo(seconds: float, backend: str) -> None:
         # Some consoles and pipes have no bullets and bars: better a question mark than a traceback.
         sys.stdout.reconfigure(errors="replace")
     play(seconds, backend=backend, console=Console(highlight=False))
+
+
+@command.command()
+@click.argument("url")
+@click.option("--prefix", default="tw_", show_default=True, help="What the names of the tables begin with.")
+@click.option("--schema", help="The schema of the tables, or on MariaDB their database.  [default: the connection's]")
+@click.option("--check", is_flag=True, help="Change nothing; end with status 1 if there is something to do.")
+@click.option("--sql", "as_sql", is_flag=True, help="Connect to nothing; print what would be done, as SQL.")
+@click.option("--since", metavar="REVISION", help="With --sql: the revision that the tables have.  [default: none]")
+@click.option("--row-level-security", "secured", is_flag=True, help="PostgreSQL: let the database keep tenants apart.")
+@click.option(
+    "--runner-role",
+    default="taskwarden_runner",
+    show_default=True,
+    help="With --row-level-security: the role that sees all tenants, as do its members. It must be there.",
+)
+def migrate(
+    *,
+    url: str,
+    prefix: str,
+    schema: str | None,
+    check: bool,
+    as_sql: bool,
+    since: str | None,
+    secured: bool,
+    runner_role: str,
+) -> None:
+    """
+    Create the tables of the store at URL, or bring them to the schema of this version.
+
+    Run it before you roll a new version out: runners of the version before go on meanwhile. Two of them at the same
+    time do no harm. A URL that says tw_prefix and tw_schema needs no options.
+    """
+    from taskwarden.cli.migrate import run  # noqa: PLC0415 - brings SQLAlchemy and Alembic, which others spare
+
+    role = runner_role if secured else None
+    run(url, prefix=prefix, schema=schema, check=check, as_sql=as_sql, since=since, runner_role=role)
