@@ -41,9 +41,9 @@ class MemoryAgreesWithToy(AgreementMachine):
 class WaitingStore(ToyStore):
     """Really waits, as a store with a database does."""
 
-    async def ensure(self, tenant: TenantId, spec: TaskSpec) -> Ensured:
+    async def ensure(self, tenant: TenantId, spec: TaskSpec, *, connection: object | None = None) -> Ensured:
         await checkpoint()
-        return await super().ensure(tenant, spec)
+        return await super().ensure(tenant, spec, connection=connection)
 
 
 @asynccontextmanager

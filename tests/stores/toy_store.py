@@ -109,8 +109,10 @@ class ToyStore:
 
     # --- for wardens -------------------------------------------------------------------------------
 
-    async def ensure(self, tenant: TenantId, spec: TaskSpec) -> Ensured:
+    async def ensure(self, tenant: TenantId, spec: TaskSpec, *, connection: object | None = None) -> Ensured:
         ledger, now = self._open()
+        if connection is not None:
+            raise InvalidValue("connection", connection, "must be None: a toy takes part in no transaction")
         for upstream in spec.depends_on:
             ledger.row(tenant, upstream)
         row = ledger.named(tenant, spec.kind, spec.key)

@@ -305,17 +305,17 @@ class MovesAsItLikes(ToyStore):
 
 
 class ReanchorsAtEachStart(ToyStore):
-    async def ensure(self, tenant: Any, spec: Any) -> Any:
+    async def ensure(self, tenant: Any, spec: Any, *, connection: Any = None) -> Any:
         return await super().ensure(tenant, attrs.evolve(spec, schedule_digest=f"{spec.first.at}"))
 
 
 class ChangesWhatWasNotNamed(ToyStore):
-    async def ensure(self, tenant: Any, spec: Any) -> Any:
+    async def ensure(self, tenant: Any, spec: Any, *, connection: Any = None) -> Any:
         return await super().ensure(tenant, attrs.evolve(spec, named=spec.named | {"payload"}))
 
 
 class MakesTwins(ToyStore):
-    async def ensure(self, tenant: Any, spec: Any) -> Any:
+    async def ensure(self, tenant: Any, spec: Any, *, connection: Any = None) -> Any:
         known = self.ledger.named(tenant, spec.kind, spec.key)
         if known is not None:
             self.ledger.rows.remove(known)

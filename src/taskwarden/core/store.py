@@ -252,7 +252,7 @@ class Store(Protocol):
 
     # --- for wardens -------------------------------------------------------------------------------------------
 
-    async def ensure(self, tenant: TenantId, spec: TaskSpec) -> Ensured:
+    async def ensure(self, tenant: TenantId, spec: TaskSpec, *, connection: object | None = None) -> Ensured:
         """
         Create the task (tenant, kind, key), or change the named fields of the one that exists.
 
@@ -261,9 +261,14 @@ class Store(Protocol):
         while the policy holds the task (its phase is not HEALTHY) only the slot moves. A slot that was set while the
         task ran, by this or by an operator, outlasts the run. A task that was DONE becomes SCHEDULED by it.
 
+        Args:
+            connection: A transaction of the host's own, as the store knows them: the task exists if and when that
+                commits. None: a transaction by itself.
+
         Raises:
             TaskNotFound: An upstream task is not this tenant's.
             DependencyCycle: The task would wait for itself; names the keys.
+            InvalidValue: The store cannot take part in *connection*; nothing was changed.
         """
 
     async def get(self, tenant: TenantId, task_id: TaskId) -> TaskStatus:

@@ -60,6 +60,7 @@ class TaskActions:
         schedule: IntervalPolicy | Literal[Unnamed.UNNAMED] | None = UNNAMED,
         priority: Priority | Literal[Unnamed.UNNAMED] = UNNAMED,
         depends_on: Iterable[Upstream] | Literal[Unnamed.UNNAMED] = UNNAMED,
+        connection: object | None = None,
     ) -> Ensured:
         """
         Create the task (kind, key), or change the fields that are named here of the one that exists.
@@ -73,6 +74,9 @@ class TaskActions:
             schedule: The task's own; None: the executor's.
             priority: Within the tenant's turn; MEDIUM in a new task.
             depends_on: Tasks of this tenant, each of which must succeed before each slot of this one.
+            connection: A transaction of your own on the store's database: SQLAlchemy's ``AsyncConnection``,
+                ``AsyncSession``, ``Connection`` or ``Session``. The task is there if and when that commits, and never
+                was if it does not. None: a transaction by itself.
 
         Returns:
             The task as it is now, and whether it was created, updated or unchanged.
@@ -80,7 +84,8 @@ class TaskActions:
         Raises:
             UnknownKind: No executor is registered for *kind* here.
             PayloadRejected: The payload does not fit; names the path of the wrong field.
-            InvalidValue: A field breaks a rule, or no schedule is in force. Nothing was changed.
+            InvalidValue: A field breaks a rule, no schedule is in force, or the store cannot take part in
+                *connection*. Nothing was changed.
             TaskNotFound: A task to depend on is not this tenant's.
             DependencyCycle: The task would wait for itself.
         """
@@ -90,7 +95,8 @@ class TaskActions:
         present: JSON = None
         if payload is UNNAMED:
             present = await self._present_payload(executor, key)
-        return await store.ensure(self._tenant, fields.spec(executor, self._tenant, key, present, await store.now()))
+        spec = fields.spec(executor, self._tenant, key, present, await store.now())
+        return await store.ensure(self._tenant, spec, connection=connection)
 
     async def _present_payload(self, executor: TaskExecutor[Any], key: str) -> JSON:
         """Return what a task keeps, or a new one begins with, where no payload is named."""

@@ -129,8 +129,11 @@ class MemoryStore:
 
     # --- for wardens ---
 
-    async def ensure(self, tenant: TenantId, spec: TaskSpec) -> Ensured:
+    async def ensure(self, tenant: TenantId, spec: TaskSpec, *, connection: object | None = None) -> Ensured:
         tables = self._open()
+        if connection is not None:
+            rule = "must be None: what is in memory takes part in no transaction"
+            raise InvalidValue("connection", connection, rule, "open a store in the database, or leave it out")
         row, how = definitions.ensure(tables, tenant, spec)
         tables.whisper()
         return Ensured(snapshot.status_of(tables, row, tables.clock.now()), how)

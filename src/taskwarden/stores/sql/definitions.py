@@ -48,7 +48,7 @@ def ensure(writing: Writing, tenant: TenantId, spec: TaskSpec) -> tuple[Row, Ens
         number = _insert(writing, tenant, spec)
         if number is not None:
             return _create(writing, tenant, spec, number, upstream), EnsuredAs.CREATED
-        number = conn.execute(sql.read_task, name).scalar_one()
+        number = conn.execute(sql.lock_task, name).scalar_one()  # locking reads what others have committed since
     row = writing.lock([number]).get(number)
     if row is None:
         raise AssertionError(f"task {number} was deleted while it was looked up")

@@ -20,6 +20,7 @@ from taskwarden.stores.sql.completing import Batch, NotOrdinary, complete_ordina
 from taskwarden.stores.sql.completions import complete, defer
 from taskwarden.stores.sql.direct import Direct
 from taskwarden.stores.sql.feed import Feed
+from taskwarden.stores.sql.joined import within
 from taskwarden.stores.sql.known import KnownTasks
 from taskwarden.stores.sql.listening import Listening
 from taskwarden.stores.sql.ordinary import InOneStatement, OneByOne
@@ -214,13 +215,16 @@ class SqlStore:
 
     # --- for wardens --------------------------------------------------------------------------------------------
 
-    async def ensure(self, tenant: TenantId, spec: TaskSpec) -> Ensured:
+    async def ensure(self, tenant: TenantId, spec: TaskSpec, *, connection: object | None = None) -> Ensured:
         def work(writing: Writing, _: datetime) -> Ensured:
             row, how = definitions.ensure(writing, tenant, spec)
             writing.flush()
             return Ensured(self._reading(writing.conn, writing.now).get(tenant, row.task.id), how)
 
-        return await self._write(work)
+        if connection is None:
+            return await self._write(work)
+        self._open()
+        return await within(connection, self.database, lambda conn: self._written(conn, work, foreign=True)[0])
 
     async def get(self, tenant: TenantId, task_id: TaskId) -> TaskStatus:
         return await self._read(lambda reading: reading.get(tenant, task_id))
@@ -300,25 +304,31 @@ class SqlStore:
 
     async def _write(self, work: Callable[[Writing, datetime], T]) -> T:
         self._open()
-        hints: set[Hint] = set()
-
-        def within(conn: Connection) -> T:
-            hints.clear()
-            life = conn.execute(self._sql.read_life).one()
-            writing = Writing(conn, self._sql, self._known, now_of(conn, self.database.dialect, self.clock))
-            high_water = at_micros(life.high_water)
-            result = work(writing, high_water)
-            writing.finish(high_water)
-            if writing.due:
-                hints.add(Hint.DUE)
-            if writing.changes or writing.changed:
-                hints.add(Hint.CHANGED)
-            self._listening.notify(conn, hints)
-            return result
-
-        result = await self.database.write(within)
+        result, hints = await self.database.write(lambda conn: self._written(conn, work))
         self._listening.told(hints)
         return result
+
+    def _written(
+        self, conn: Connection, work: Callable[[Writing, datetime], T], *, foreign: bool = False
+    ) -> tuple[T, set[Hint]]:
+        """
+        Return what *work* returns, done on *conn*, and what others should hear of it once it is committed.
+
+        Args:
+            foreign: The transaction is the host's own.
+        """
+        life = conn.execute(self._sql.read_life).one()
+        writing = Writing(conn, self._sql, self._known, now_of(conn, self.database.dialect, self.clock))
+        high_water = at_micros(life.high_water)
+        result = work(writing, high_water)
+        writing.finish(high_water)
+        hints: set[Hint] = set()
+        if writing.due:
+            hints.add(Hint.DUE)
+        if writing.changes or writing.changed:
+            hints.add(Hint.CHANGED)
+        self._listening.notify(conn, hints, foreign=foreign)
+        return result, hints
 
     async def _read(self, work: Callable[[Reading], T]) -> T:
         self._open()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 
 from taskwarden.core.health import HEALTHY, Phase
 from taskwarden.core.lifecycle import State
 from taskwarden.core.protocols import EnsuredAs, Store
 from taskwarden.core.record import Status
 from taskwarden.core.task import Priority
+from taskwarden.errors import InvalidValue
 from taskwarden.policies.intervals import every
 from taskwarden.testing.builders import failed, spec
 from taskwarden.testing.conformance.suite import (
@@ -268,6 +270,14 @@ class Ensuring(Suite):
         assert await found(status=Status.SCHEDULED) == [waiting.id, other.id]
         assert await found(status=Status.SCHEDULED, kind=OTHER) == [other.id]
         assert await found(status=Status.DONE) == []
+
+    async def test_what_is_no_transaction_is_refused_and_nothing_is_made(self, store: Store) -> None:
+        wanted = spec(PING, "home", at=await store.now())
+
+        with pytest.raises(InvalidValue, match="connection"):
+            await store.ensure(ALICE, wanted, connection=object())
+
+        assert await _all(store) == []
 
 
 async def _all(store: Store) -> list[TaskStatus]:
