@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -18,7 +19,6 @@ import attrs
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskwarden.errors import Closed, StoreUnavailable
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from taskwarden.stores.sql.dialect import Dialect
 
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 _PAUSES: Final = (0.005, 0.02, 0.08, 0.2, 0.5)
 """Seconds between attempts at a transaction that collided with another."""
+_LONG: Final = 2.0
+"""Seconds after which nothing is tried again."""
 _SHIELD: Final = 5.0
 """Most seconds that giving a connection back may take once we are cancelled."""
 
@@ -81,32 +84,34 @@ class Database:
         if not self.owned:
             return
         with anyio.move_on_after(_SHIELD, shield=True):
-            if isinstance(self.engine, AsyncEngine):
-                await self.engine.dispose()
-            else:
+            if isinstance(self.engine, Engine):
                 await anyio.to_thread.run_sync(self.engine.dispose)
+            else:
+                await self.engine.dispose()
 
     async def _repeat(self, work: Callable[[Connection], T]) -> T:
+        begin = monotonic()
         for pause in (*_PAUSES, None):
             if self.closed:
                 raise Closed(f"the store {self.name}")
             try:
                 return await self._once(work)
             except (SQLAlchemyError, OSError) as error:
-                if pause is None or not transient(error):
+                # Where the database itself has waited long, as SQLite does for a lock, once was enough.
+                if pause is None or monotonic() - begin > _LONG or not transient(error):
                     raise problem_of(error, self.name) from error
             await anyio.sleep(pause)
         raise AssertionError("unreachable")
 
     async def _once(self, work: Callable[[Connection], T]) -> T:
-        if isinstance(self.engine, AsyncEngine):
-            conn = await self.engine.connect()
-            try:
-                return await conn.run_sync(work)
-            finally:
-                with anyio.move_on_after(_SHIELD, shield=True):
-                    await conn.close()
-        return await anyio.to_thread.run_sync(partial(connected, self.engine, work), limiter=self.threads)
+        if isinstance(self.engine, Engine):
+            return await anyio.to_thread.run_sync(partial(connected, self.engine, work), limiter=self.threads)
+        conn = await self.engine.connect()
+        try:
+            return await conn.run_sync(work)
+        finally:
+            with anyio.move_on_after(_SHIELD, shield=True):
+                await conn.close()
 
 
 def connected(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -169,10 +174,11 @@ _COLLISIONS: Final = frozenset(
         "40001",  # PostgreSQL: serialisation failure
         "40P01",  # PostgreSQL: deadlock
         "55P03",  # PostgreSQL: lock not available
+        "23505",  # PostgreSQL: the row was inserted by another meanwhile, and will be found next time
     }
 )
-_COLLISION_NUMBERS: Final = frozenset({1205, 1213})
-"""MariaDB and MySQL: lock wait timeout, deadlock."""
+_COLLISION_NUMBERS: Final = frozenset({1062, 1205, 1213})
+"""MariaDB and MySQL: a row that is there already, lock wait timeout, deadlock."""
 
 
 def transient(error: BaseException) -> bool:

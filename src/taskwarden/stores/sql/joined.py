@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from taskwarden.errors import InvalidValue
@@ -40,18 +40,21 @@ async def within(connection: object, database: Database, work: Callable[[Connect
             raise InvalidValue("connection", conn.engine.url.render_as_string(), rule)
         return work(conn)
 
+    def of_session(session: Session) -> T:
+        return checked(session.connection())
+
     try:
-        match connection:
-            case AsyncConnection():
-                return await connection.run_sync(checked)
-            case AsyncSession():
-                return await connection.run_sync(lambda session: checked(session.connection()))
-            case Connection():
-                return checked(connection)
-            case Session():
-                return checked(connection.connection())
-            case _:
-                rule = "must be SQLAlchemy's Connection, AsyncConnection, Session or AsyncSession"
-                raise InvalidValue("connection", connection, rule, "an engine is none: begin a transaction on it")
+        # Where nobody has imported SQLAlchemy's part for asyncio, which an extra brings, there is nothing made of it.
+        waiting: Any = sys.modules.get("sqlalchemy.ext.asyncio")
+        if waiting is not None and isinstance(connection, waiting.AsyncConnection):
+            return cast("T", await connection.run_sync(checked))
+        if waiting is not None and isinstance(connection, waiting.AsyncSession):
+            return cast("T", await connection.run_sync(of_session))
+        if isinstance(connection, Connection):
+            return checked(connection)
+        if isinstance(connection, Session):
+            return of_session(connection)
     except (SQLAlchemyError, OSError) as error:
         raise problem_of(error, database.name) from error
+    rule = "must be SQLAlchemy's Connection, AsyncConnection, Session or AsyncSession"
+    raise InvalidValue("connection", connection, rule, "an engine is none: begin a transaction on it")
