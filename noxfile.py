@@ -93,8 +93,10 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, side by side with others: `-- --help` tells what."""
-    install(session, "bench", package=".[demo,postgres,trio]")
-    apart = str(Path(session.create_tmp()) / "apscheduler4")
-    generation4 = nox.project.dependency_groups(PROJECT, "bench-apscheduler4")
-    session.install("--upgrade", "--target", apart, *generation4)
-    session.run("python", "benchmarks/run.py", *session.posargs, env={"APSCHEDULER4": apart})
+    install(session, "bench", package=".[demo,mysql,postgres,testing,trio]")
+    folders = {}
+    for peer in ("apscheduler4", "pgqueuer", "procrastinate"):
+        folders[peer.upper()] = folder = str(Path(session.create_tmp()) / peer)
+        needed = nox.project.dependency_groups(PROJECT, f"bench-{peer}")
+        session.install("--upgrade", "--target", folder, *needed)
+    session.run("python", "benchmarks/run.py", *session.posargs, env=folders)

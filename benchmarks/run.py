@@ -37,6 +37,7 @@ BENCHMARKS: Final = {
     "bursts": "many tasks due at one instant, against APScheduler 3 and 4",
     "simulation": "task-runs a second in virtual time",
     "idle": "100,000 tasks of which none is due: wake-ups and CPU",
+    "postgres_peers": "PostgreSQL: its limit and other schedulers",
 }
 """Each is a module beside this one, with ``measure(quick: bool) -> list[Row]``."""
 
@@ -72,7 +73,7 @@ def _see_root() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = [f"  {name:<13} {what}" for name, what in BENCHMARKS.items()]
+    lines = [f"  {name:<14} {what}" for name, what in BENCHMARKS.items()]
     parser = argparse.ArgumentParser(
         prog="benchmarks/run.py",
         description=__doc__,
