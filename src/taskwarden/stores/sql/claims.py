@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from sqlalchemy import BigInteger, String, and_, bindparam, case, false, func, null, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 
-from taskwarden.core.claim import AGING, Claim, Claims, trigger_of
-from taskwarden.core.instant import MICROSECOND, at_micros, later, micros
-from taskwarden.core.lifecycle import State
+from taskwarden.core.claim import Claim, Claims
+from taskwarden.core.instant import at_micros, later, micros
 from taskwarden.stores.moves import take
 from taskwarden.stores.sql import turns
 from taskwarden.stores.sql.clock import mend
 from taskwarden.stores.sql.lanes import Lanes
 from taskwarden.stores.sql.rows import activity_of
 from taskwarden.stores.sql.statements import first_of_kinds
+from taskwarden.stores.sql.taking import claim_changes, claim_of, urgency
 from taskwarden.stores.sql.turns import Candidate, Share
 
 if TYPE_CHECKING:
@@ -28,84 +28,22 @@ if TYPE_CHECKING:
     from taskwarden.core.decision import Activity
     from taskwarden.ids import RunnerId
     from taskwarden.stores.sql.dialect import Dialect
-    from taskwarden.stores.sql.known import Known
     from taskwarden.stores.sql.schema import Tables
     from taskwarden.stores.sql.writing import Writing
 
-__all__ = ["Claiming", "claim_changes", "claim_of", "urgency"]
+__all__ = ["Claiming"]
 
-_AGING: Final = AGING // MICROSECOND
 _PARKED: Final = 30_000_000
 """Microseconds until what waits for a cap or a pause is looked at again, should nobody say that it may go on."""
 _BUSY: Final = 50_000
 """Microseconds until a claim that found all lanes held by others is tried again."""
 _NO_CAP: Final = 2**62
+_LOOKS: Final = 6
+"""How often a claim looks further down the line for somebody who need not wait: each time at four times as many."""
 _COLUMNS: Final = (
     *("task_id", "tenant", "version", "token", "lane_id", "place", "ready_at", "health", "memory", "attempt"),
     *("slot_at", "next_run_at", "manual_at", "manual_slot", "runner"),
 )
-
-
-def urgency(ready_at: int, place: int) -> int:
-    """Return the claim order of a task within its tenant's turn: see ``core.claim.urgency``."""
-    return ready_at + place * _AGING
-
-
-def claim_changes(due: Any, *, now: Any = None, until: Any = None, claimer: Any = None) -> list[tuple[Any, Any]]:
-    """
-    Return what a claim changes in a row of ``due``: ``moves.take`` in SQL, with what is None bound by its name.
-
-    In this order, as MariaDB and MySQL assign from left to right and read what was assigned before.
-    """
-    now = bindparam("now", type_=BigInteger) if now is None else now
-    until = bindparam("until", type_=BigInteger) if until is None else until
-    claimer = bindparam("claimer", type_=String) if claimer is None else claimer
-    fresh = due.runner.is_(None)
-    asked = and_(due.manual_at.is_not(None), due.manual_at <= now)
-    manual = or_(and_(fresh, asked), and_(due.runner.is_not(None), due.manual_slot.is_not(None)))
-    return [
-        (due.deferred_until, case((manual, due.deferred_until), else_=null())),
-        (due.deferred_why, case((manual, due.deferred_why), else_="")),
-        (due.rest, case((fresh, due.state), else_=due.rest)),
-        (due.state, State.RUNNING.value),
-        (due.manual_slot, case((and_(fresh, asked), due.manual_at), (fresh, null()), else_=due.manual_slot)),
-        (due.manual_at, case((and_(fresh, asked), null()), else_=due.manual_at)),
-        (due.moved, false()),
-        (due.token, due.token + 1),
-        (due.ready_at, null()),
-        (due.lease_until, until),
-        (due.held_at, now),
-        (due.claimed_at, now),
-        (due.runner, claimer),
-    ]
-
-
-def claim_of(
-    due: Any, known: Known, activity: Activity | None, token: int, now: datetime, until: datetime, runner: str
-) -> Claim:
-    """Return the claim of what was due: ``moves.take`` for a row as it stood before, or as the claim has left it."""
-    health = known.health(due.health)
-    known.lane, known.holder = due.lane_id, runner
-    asked = due.manual_slot if due.runner is not None else due.manual_at
-    if asked is not None and (due.runner is not None or asked <= micros(now)):
-        attempt, slot_at, manual = 1, at_micros(asked), True
-        due_at = slot_at
-    else:
-        attempt, manual = due.attempt, False
-        due_at = at_micros(due.next_run_at)
-        slot_at = due_at if due.slot_at >= due.next_run_at else at_micros(due.slot_at)
-    return Claim(
-        task=known.record,
-        token=token,
-        health=health,
-        state=known.interval(due.memory, activity),
-        trigger=trigger_of(health, attempt, manual=manual),
-        slot_at=slot_at,
-        due_at=due_at,
-        attempt=attempt,
-        claimed_at=now,
-        lease_until=until,
-    )
 
 
 @attrs.define(eq=False)
@@ -263,10 +201,22 @@ class Claiming:
         return found
 
     def _in_turns(self, writing: Writing, kinds: Sequence[str], room: dict[str, int], limit: int) -> list[int]:
-        """Return what the tenants in line get."""
+        """Return what the tenants in line get. Behind those who have to wait stand others, so the look grows longer."""
+        chosen: list[int] = []
+        asked: set[str] = set()
+        size = limit
+        for _ in range(_LOOKS):
+            held = self.lanes.hold(writing.conn, _open(kinds, room), size, micros(writing.now), asked)
+            chosen += self._shared(writing, held, room, limit - len(chosen))
+            asked |= {lane.tenant for lane in held}
+            if not held or len(chosen) == limit:
+                break
+            size *= 4
+        return chosen
+
+    def _shared(self, writing: Writing, held: Sequence[Any], room: dict[str, int], limit: int) -> list[int]:
+        """Return what of lanes that are held is started, and say where they stand from now on."""
         conn, now = writing.conn, micros(writing.now)
-        open_kinds = _open(kinds, room)
-        held = self.lanes.hold(conn, open_kinds, limit, now) if open_kinds else []
         line = self._line(conn, list(dict.fromkeys(lane.tenant for lane in held)))
         eligible = [lane.id for lane in held if lane.tenant in line and line[lane.tenant].room > 0]
         weights = [share.weight for share in line.values()] or [1]
@@ -317,7 +267,8 @@ class Claiming:
             share = line.get(lane.tenant)
             if share is None:
                 continue
-            left = more.get(lane.id, True) or any(candidate.lane == lane.id for candidate in share.candidates)
+            waiting = (*share.candidates, *share.passed)
+            left = more.get(lane.id, True) or any(candidate.lane == lane.id for candidate in waiting)
             if not left:
                 taken = any(candidate.lane == lane.id for candidate in share.chosen)
                 emptied[lane.id] = lanes.was_empty(lane) and not taken
@@ -325,7 +276,8 @@ class Claiming:
                 served[lane.id] = (now + _PARKED, 0)
             elif share.tail is not None:
                 served[lane.id] = (now, tails[lane.tenant])
-        writing.lanes_served, writing.lanes_emptied = served, emptied
+        writing.lanes_served |= served
+        writing.lanes_emptied |= emptied
 
     def _keep_credit(self, conn: Connection, line: dict[str, Share], before: dict[str, int]) -> None:
         """Remember what is left of turns; with a weight of 1 nothing ever is."""

@@ -12,10 +12,11 @@ from taskwarden.core.outcome import Succeeded
 from taskwarden.stores import moves
 from taskwarden.stores.sql import incidents
 from taskwarden.stores.sql.lanes import ended
-from taskwarden.stores.sql.rows import number_of, run_values
+from taskwarden.stores.sql.records import run_values
+from taskwarden.stores.sql.rows import number_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from taskwarden.core.claim import Claim, Completion, Deferral
     from taskwarden.ids import TaskId
@@ -29,11 +30,9 @@ def complete(writing: Writing, completions: Sequence[Completion]) -> list[Receip
     """Do what ``Store.complete`` says, in the transaction *writing*."""
     for done in completions:
         IntervalState(done.memory)  # a memory that is too long is refused before anything is written
-    held = writing.lock({number_of(done.claim.task.tenant, done.claim.task.id) for done in completions})
-    succeeded = [
-        number_of(done.claim.task.tenant, done.claim.task.id) for done in completions if type(done.outcome) is Succeeded
-    ]
-    family = _family(writing, held, [number for number in succeeded if number in held])
+    held = writing.lock(_numbers(done.claim for done in completions))
+    succeeded = _numbers(done.claim for done in completions if type(done.outcome) is Succeeded)
+    family = _family(writing, held, sorted(succeeded & held.keys()))
     receipts = [_complete(writing, family, done) for done in completions]
     _ended(writing, held)
     return receipts
@@ -41,11 +40,16 @@ def complete(writing: Writing, completions: Sequence[Completion]) -> list[Receip
 
 def defer(writing: Writing, deferrals: Sequence[Deferral]) -> list[Receipt]:
     """Do what ``Store.defer`` says, in the transaction *writing*."""
-    held = writing.lock({number_of(each.claim.task.tenant, each.claim.task.id) for each in deferrals})
+    held = writing.lock(_numbers(deferral.claim for deferral in deferrals))
     tasks = {row.task.id: row for row in held.values()}
     receipts = [_defer(writing, tasks, deferral) for deferral in deferrals]
     _ended(writing, held)
     return receipts
+
+
+def _numbers(claims: Iterable[Claim]) -> set[int]:
+    """Return the keys of the tasks that were claimed; those that no task of this store can have are left out."""
+    return {number for claim in claims if (number := number_or_none(claim.task.id)) is not None}
 
 
 class Family:

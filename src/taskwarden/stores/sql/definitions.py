@@ -21,7 +21,7 @@ from taskwarden.errors import DependencyCycle, HasDependants, TaskNotFound
 from taskwarden.stores import moves
 from taskwarden.stores.sql.completions import block
 from taskwarden.stores.sql.lanes import ended
-from taskwarden.stores.sql.rows import Row, cleaned, due_values, number_of, schedule_text, task_id
+from taskwarden.stores.sql.rows import Row, check_figure, cleaned, due_values, number_of, schedule_text, task_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +39,7 @@ def ensure(writing: Writing, tenant: TenantId, spec: TaskSpec) -> tuple[Row, Ens
     conn, sql = writing.conn, writing.sql
     IntervalState(spec.first.memory)  # a memory that is too long is refused before anything is written
     schedule_text(spec.schedule)
+    check_figure("payload_version", spec.payload_version)
     name = {"tenant": tenant, "kind": spec.kind, "key": spec.key}
     number = conn.execute(sql.read_task, name).scalar_one_or_none()
     if spec.depends_on:

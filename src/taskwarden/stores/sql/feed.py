@@ -26,7 +26,8 @@ from taskwarden.core.decision import Notify
 from taskwarden.core.instant import at_micros
 from taskwarden.core.record import Incident
 from taskwarden.ids import Kind, TenantId
-from taskwarden.stores.sql.rows import run_of, subject_of, task_id
+from taskwarden.stores.sql.records import run_of, subject_of
+from taskwarden.stores.sql.rows import task_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +133,7 @@ class Feed:
         whole = max(known or newest - _SETTLED, floor)
         if gap is not None and whole < gap.until and self._is_over(conn, gap, elapsed):
             whole = gap.until
-        if gap is not None and False:
+        if gap is not None and whole >= gap.until:
             gap = None
         if whole < newest:
             whole, gap = self._walk(conn, whole, newest, gap, elapsed)

@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, update
 from taskwarden.core.change import ChangeName
 from taskwarden.core.decision import Notify, OpenIncident, ResolveIncident
 from taskwarden.core.instant import micros
-from taskwarden.stores.sql.rows import cleaned, incident_of, subject_text
+from taskwarden.stores.sql.records import incident_of, subject_text
+from taskwarden.stores.sql.rows import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,11 +10,11 @@ further if, a second later, there is still nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from sqlalchemy import Integer, bindparam, func, select, true, union_all, update
+from sqlalchemy import Integer, and_, bindparam, func, select, true, union_all, update
 
 from taskwarden.stores.sql.statements import arrays, first_of_kinds, series
 
@@ -68,16 +68,26 @@ class Lanes:
             .values(turn_at=bindparam("at"), turn=bindparam("new_turn"))
         )
 
-    def hold(self, conn: Connection, kinds: Sequence[str], limit: int, now: int) -> list[Any]:
-        """Lock the first lanes in line, at most *limit*, and others of the same tenants; return them as they stand."""
+    def hold(
+        self, conn: Connection, kinds: Sequence[str], limit: int, now: int, but: Collection[str] = ()
+    ) -> list[Any]:
+        """
+        Lock the first lanes in line, at most *limit*, and others of the same tenants; return them as they stand.
+
+        Args:
+            but: Tenants that were asked before: they are left out, and nobody is waited for any more.
+        """
         lane = self.tables.lane
         order = (lane.c.turn_at, lane.c.turn, lane.c.id)
-        first = first_of_kinds(conn, lane, kinds, order, lane.c.turn_at <= now, limit)
+        eligible = lane.c.turn_at <= now
+        if but:
+            eligible = and_(eligible, lane.c.tenant.not_in(sorted(but)))
+        first = first_of_kinds(conn, lane, kinds, order, eligible, limit)
         if not first:
             return []
         ids = [found.id for found in first]
         held = conn.execute(self._lock, {"ids": ids, "now": now}).all()
-        if not held:
+        if not held and not but:
             # Others hold them all. With nothing in our hands we may wait, which beats coming back for ever.
             held = conn.execute(self._lock_first, {"id": ids[0], "now": now}).all()
         if held and len(kinds) > 1:

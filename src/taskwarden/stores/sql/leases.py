@@ -8,9 +8,7 @@ from sqlalchemy import select, tuple_, update
 
 from taskwarden.core.claim import Renewal
 from taskwarden.core.instant import later, micros
-from taskwarden.errors import TaskNotFound
-from taskwarden.ids import TenantId
-from taskwarden.stores.sql.rows import number_of
+from taskwarden.stores.sql.rows import LARGEST_KEY, number_or_none
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,11 +26,12 @@ def renew(writing: Writing, runner: RunnerId, holds: Holds, lease: timedelta) ->
     until = later(now, lease)
     numbers: dict[int, TaskId] = {}
     lost = set()
-    for name in holds:
-        try:
-            numbers[number_of(TenantId(""), name)] = name
-        except TaskNotFound:
+    for name, token in holds.items():
+        number = number_or_none(name)
+        if number is None or not 0 < token <= LARGEST_KEY:
             lost.add(name)
+        else:
+            numbers[number] = name
     current: set[int] = set()
     if numbers:
         pairs = [(number, holds[name]) for number, name in numbers.items()]

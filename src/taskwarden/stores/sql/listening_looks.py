@@ -28,7 +28,7 @@ _PATIENCE: Final = 10.0
 """Seconds that such a look may take."""
 _OFTEN: Final = 0.06
 """Seconds between two looks at the version of a file."""
-_CALM: Final = 0.25
+_CALM: Final = 0.1
 """Seconds from one hint to the next while this process writes, too: most of what it then sees is its own doing."""
 
 
@@ -69,7 +69,7 @@ class PollingEar:
         kinds = tuple(self.kinds())
         # Shielded: whoever waits has other things to do at certain times, and would break off a statement for them.
         with anyio.fail_after(_PATIENCE, shield=True):
-            found = await self.database.alone(lambda conn: self._read(conn, kinds))
+            found = await self.database.read(lambda conn: self._read(conn, kinds))
         seen = (kinds, *found)
         self._news = self._news or seen != self._seen
         self._seen = seen

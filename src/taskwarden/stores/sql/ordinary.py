@@ -39,7 +39,8 @@ from taskwarden.core.decision import Trigger
 from taskwarden.core.health import encode
 from taskwarden.core.lifecycle import Signal, State, apply
 from taskwarden.core.outcome import Succeeded
-from taskwarden.stores.sql.rows import cleaned, run_values, whole
+from taskwarden.stores.sql.records import run_values
+from taskwarden.stores.sql.rows import cleaned, whole
 from taskwarden.stores.sql.statements import arrays
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from taskwarden.core.record import Ending, Tally, TaskStatus
 from taskwarden.errors import TaskNotFound
 from taskwarden.ids import Kind, TaskId, TenantId
 from taskwarden.stores.moves import unreleased
-from taskwarden.stores.sql.rows import activity_of, number_of, number_of_run, run_of, stored, task_id
+from taskwarden.stores.sql.records import number_of_run, run_of
+from taskwarden.stores.sql.rows import activity_of, number_of, stored, task_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

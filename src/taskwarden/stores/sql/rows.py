@@ -8,60 +8,43 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from taskwarden.core.decision import Activity, IntervalState, Level, Notify, Trigger
-from taskwarden.core.health import Phase, encode
+from taskwarden.core.decision import Activity, IntervalState
+from taskwarden.core.health import encode
 from taskwarden.core.instant import FAR_PAST, at_micros, micros
 from taskwarden.core.lifecycle import State
-from taskwarden.core.outcome import Failed, Interrupted, Lost, Outcome, Skipped, Snoozed, Succeeded
-from taskwarden.core.record import Ending, Incident, Run
 from taskwarden.core.task import Priority, TaskRecord
 from taskwarden.errors import InvalidValue, TaskNotFound
-from taskwarden.ids import Kind, RunId, RunnerId, TaskId, TenantId
+from taskwarden.ids import Kind, RunnerId, TaskId, TenantId
 from taskwarden.policies.intervals.plain import from_data, to_data
 from taskwarden.stores.moves import Stored, ready
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from taskwarden.core.claim import Completion
     from taskwarden.core.health import Health
     from taskwarden.core.protocols import IntervalPolicy
 
 __all__ = [
-    "ENDINGS",
+    "LARGEST_KEY",
     "Row",
     "activity_of",
+    "check_figure",
     "cleaned",
-    "code_of",
     "due_values",
-    "incident_of",
     "instant",
     "number_of",
-    "number_of_run",
     "number_or_none",
-    "run_of",
-    "run_values",
+    "numbered",
     "schedule_text",
     "stored",
-    "subject_of",
-    "subject_text",
     "task_id",
     "whole",
 ]
 
-_LARGEST: Final = 2**63 - 1
+LARGEST_KEY: Final = 2**63 - 1
+"""The greatest that a key, or a token, can become."""
+LARGEST_FIGURE: Final = 2**31 - 1
+"""The greatest weight, cap or version of a payload."""
 _STATES: Final = {state.value: state for state in State}
 _PRIORITIES: Final = {int(priority): priority for priority in Priority}
-_ENDING: Final[dict[type[Outcome], Ending]] = {
-    Succeeded: Ending.SUCCEEDED,
-    Failed: Ending.FAILED,
-    Snoozed: Ending.SNOOZED,
-    Skipped: Ending.SKIPPED,
-    Interrupted: Ending.INTERRUPTED,
-    Lost: Ending.LOST,
-}
-ENDINGS: Final = {outcome: ending.value for outcome, ending in _ENDING.items()}
-"""An outcome's name in history and statistics."""
 
 
 @attrs.define(eq=False)
@@ -92,7 +75,7 @@ def task_id(number: int) -> TaskId:
 
 def number_or_none(name: TaskId) -> int | None:
     """Return the key that *name* tells; None: no task of this store can have such an id."""
-    return _numbered("task", name)
+    return numbered("task", name)
 
 
 def number_of(tenant: TenantId, name: TaskId) -> int:
@@ -102,31 +85,19 @@ def number_of(tenant: TenantId, name: TaskId) -> int:
     Raises:
         TaskNotFound: No task of this store has such an id.
     """
-    number = _numbered("task", name)
+    number = numbered("task", name)
     if number is None:
         raise TaskNotFound(tenant, name)
     return number
 
 
-def number_of_run(name: RunId) -> int:
-    """
-    Return the key within *name*.
-
-    Raises:
-        InvalidValue: No run of this store has such an id.
-    """
-    number = _numbered("run", name)
-    if number is None:
-        raise InvalidValue("before", name, "must be the id of a run", "take it from the page before")
-    return number
-
-
-def _numbered(what: str, name: str) -> int | None:
+def numbered(what: str, name: str) -> int | None:
+    """Return the key within an id of *what*; None: it is none."""
     prefix, _, digits = name.partition("-")
-    if prefix != what or not digits.isascii() or not digits.isdecimal() or len(digits) > 19:
+    if prefix != what or not digits.isascii() or not digits.isdecimal() or len(digits) > 19 or digits[0] == "0":
         return None
     number = int(digits)
-    return number if number <= _LARGEST else None
+    return number if number <= LARGEST_KEY else None
 
 
 def instant(value: int | None) -> datetime | None:
@@ -144,6 +115,17 @@ def cleaned(text: str) -> str:
     if text.isascii():
         return text.replace("\x00", "\ufffd") if "\x00" in text else text
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def check_figure(name: str, value: int) -> None:
+    """
+    Check that a figure fits into its column.
+
+    Raises:
+        InvalidValue: It is too large; nothing was changed.
+    """
+    if not -LARGEST_FIGURE <= value <= LARGEST_FIGURE:
+        raise InvalidValue(name, value, f"must be at most {LARGEST_FIGURE}")
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------
@@ -260,122 +242,3 @@ def schedule_text(schedule: IntervalPolicy | None) -> str | None:
 def activity_of(weight: int | None, until: int | None) -> Activity | None:
     """Return what was last reported."""
     return None if weight is None or until is None else Activity(weight, at_micros(until))
-
-
-# --- runs -------------------------------------------------------------------------------------------------------
-
-
-def code_of(outcome: Outcome) -> str:
-    """Return the failure's code; empty: it did not fail."""
-    return outcome.failure.code if isinstance(outcome, Failed) else ""
-
-
-def run_values(done: Completion, number: int, runner: str, overruled: Phase | None) -> dict[str, Any]:
-    """
-    Return the columns of ``run`` for *done*.
-
-    Args:
-        number: The key of the task.
-        overruled: The phase in which the operator's word had put the task; None: the decision counted.
-    """
-    claim, outcome = done.claim, done.outcome
-    task = claim.task
-    if type(outcome) is Succeeded:
-        code = message = ""
-    elif isinstance(outcome, Failed):
-        code, message = outcome.failure.code, cleaned(outcome.failure.message)
-    else:
-        code, message = "", cleaned(outcome.reason)  # type: ignore[union-attr]
-    return {
-        "task_id": number,
-        "token": claim.token,
-        "tenant": task.tenant,
-        "kind": task.kind,
-        "key": task.key,
-        "attempt": claim.attempt,
-        "trigger": claim.trigger.value,
-        "slot_at": micros(claim.slot_at),
-        "due_at": micros(claim.due_at),
-        "claimed_at": micros(claim.claimed_at),
-        "started_at": micros(done.started_at),
-        "finished_at": micros(done.finished_at),
-        "ending": ENDINGS[type(outcome)],
-        "settled": done.settles,
-        "coalesced": done.coalesced,
-        "code": code,
-        "message": message,
-        "result": None if done.result is None else cleaned(done.result),
-        "phase": (done.health.phase if overruled is None else overruled).value,
-        "next_run_at": whole(done.next_run_at),
-        "why": "" if not done.why else cleaned(json.dumps(done.why)),
-        "runner": runner,
-        "counted": overruled is None,
-    }
-
-
-def run_of(row: Any) -> Run:
-    """Return the run of a row of ``run``."""
-    return Run(
-        id=RunId(f"run-{row.id}"),
-        task_id=task_id(row.task_id),
-        tenant=TenantId(row.tenant),
-        kind=Kind(row.kind),
-        key=row.key,
-        token=row.token,
-        attempt=row.attempt,
-        trigger=Trigger(row.trigger),
-        slot_at=at_micros(row.slot_at),
-        due_at=at_micros(row.due_at),
-        claimed_at=at_micros(row.claimed_at),
-        started_at=at_micros(row.started_at),
-        finished_at=at_micros(row.finished_at),
-        ending=Ending(row.ending),
-        settled=bool(row.settled),
-        coalesced=row.coalesced,
-        code=row.code,
-        message=row.message,
-        result=None if row.result is None else json.loads(row.result),
-        phase=Phase(row.phase),
-        next_run_at=instant(row.next_run_at),
-        why=tuple(json.loads(row.why)) if row.why else (),
-        runner=RunnerId(row.runner),
-        counted=bool(row.counted),
-    )
-
-
-# --- incidents and notices --------------------------------------------------------------------------------------
-
-
-def incident_of(row: Mapping[str, Any]) -> Incident:
-    """Return the incident of a row of ``incident``, or of its copy in the feed."""
-    return Incident(
-        tenant=TenantId(row["tenant"]),
-        key=row["key"],
-        code=row["code"],
-        title=row["title"],
-        level=Level(row["level"]),
-        opened_at=at_micros(row["opened_at"]),
-        last_seen_at=at_micros(row["last_seen_at"]),
-        sightings=row["sightings"],
-        task_ids=tuple(TaskId(name) for name in json.loads(row["task_ids"])),
-        resolved_at=instant(row["resolved_at"]),
-    )
-
-
-def subject_text(subject: Mapping[str, Any] | Notify) -> str:
-    """Return an incident's row or a notice as it is kept in the feed."""
-    if isinstance(subject, Notify):
-        kept: object = {"level": subject.level.value, "code": subject.code, "message": cleaned(subject.message)}
-    else:
-        kept = dict(subject)
-    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
-
-
-def subject_of(text: str | None) -> Incident | Notify | None:
-    """Return what ``subject_text`` has kept."""
-    if text is None:
-        return None
-    kept = json.loads(text)
-    if "message" in kept:
-        return Notify(Level(kept["level"]), kept["code"], kept["message"])
-    return incident_of(kept)

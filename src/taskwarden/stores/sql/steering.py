@@ -13,6 +13,7 @@ from taskwarden.errors import InvalidValue
 from taskwarden.stores import moves
 from taskwarden.stores.sql import incidents
 from taskwarden.stores.sql.lanes import reopen
+from taskwarden.stores.sql.rows import check_figure
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,8 +75,10 @@ def set_tenant(
     writing: Writing, tenant: TenantId, *, paused: bool | None, weight: int | None, max_running: int | None
 ) -> None:
     """Do what ``Store.set_tenant`` says, in the transaction *writing*."""
-    if weight is not None and weight < 1:
-        raise InvalidValue("weight", weight, "must be at least 1", "pause the tenant to give it no turns")
+    if weight is not None:
+        if weight < 1:
+            raise InvalidValue("weight", weight, "must be at least 1", "pause the tenant to give it no turns")
+        check_figure("weight", weight)
     changed: dict[str, Any] = {}
     if paused is not None:
         changed["paused"] = paused
@@ -92,6 +95,7 @@ def set_tenant(
 
 def report_activity(writing: Writing, tenant: TenantId, kind: Kind | None, *, weight: int, until: datetime) -> None:
     """Do what ``Store.report_activity`` says, in the transaction *writing*."""
+    check_figure("weight", weight)
     t, conn = writing.t, writing.conn
     reported = {"activity_weight": weight, "activity_until": micros(until)}
     lanes = update(t.lane).where(t.lane.c.tenant == tenant)
@@ -116,3 +120,4 @@ def _keep(writing: Writing, tenant: TenantId, changed: dict[str, Any]) -> None:
 def _check_cap(value: int) -> None:
     if value < 0:
         raise InvalidValue("max_running", value, "must be at least 0", "None lifts the cap")
+    check_figure("max_running", value)

@@ -37,6 +37,8 @@ class Share:
         room: How many tasks it may still start.
         credit: What is left of its turn; 0: its turn has not begun.
         candidates: What it has due, as far as it was looked up.
+        chosen: What of that is started.
+        passed: What of that was passed over, as its kind was full.
         tail: At the end of the line as the how-manieth; None: not served, or in the middle of its turn.
     """
 
@@ -46,6 +48,7 @@ class Share:
     credit: int
     candidates: list[Candidate]
     chosen: list[Candidate] = attrs.field(factory=list, init=False)
+    passed: list[Candidate] = attrs.field(factory=list, init=False)
     tail: int | None = attrs.field(default=None, init=False)
 
 
@@ -94,4 +97,5 @@ def _next(share: Share, kind_room: dict[str, int]) -> Candidate | None:
         if room > 0:
             kind_room[taken.kind] = room - 1
             return taken
+        share.passed.append(taken)
     return None

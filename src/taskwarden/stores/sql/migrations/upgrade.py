@@ -35,6 +35,8 @@ __all__ = ["include_object", "upgrade", "upgrade_sql"]
 
 _WAITING: Final = 60
 """Seconds for which a migration of MariaDB or MySQL waits for another one to end."""
+_LOCKED: Final = 5
+"""Seconds for which a change of a table waits for whoever uses it: all others queue up behind it."""
 
 
 def upgrade(
@@ -65,6 +67,7 @@ def upgrade(
         AccessDenied: Row-level security keeps rows from this role, so that it cannot move them; or there is no
             *runner_role*.
         StoreUnavailable: Another migration is in progress for a minute already (MariaDB and MySQL).
+        DBAPIError: Something else went wrong; a table was in use for 5 s, say.
     """
     name = connection.engine.url.render_as_string(hide_password=True)
     made = tables(prefix, schema)
@@ -216,15 +219,19 @@ def _one_at_a_time(connection: Connection, prefix: str, schema: str | None, name
             # Until the end of the transaction, also through PgBouncer.
             where = func.concat("taskwarden ", func.coalesce(literal(schema), func.current_schema()), " ", prefix)
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(where, 0))))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCKED}s'"))
             yield
         case "mysql" | "mariadb":
             where = func.concat(func.coalesce(literal(schema), func.database()), " ", prefix)
             lock = func.concat("taskwarden ", func.sha1(where))
             if connection.execute(select(func.get_lock(lock, _WAITING))).scalar() != 1:
                 raise StoreUnavailable(name, "another migration of its tables is in progress")
+            before = connection.execute(text("SELECT @@SESSION.lock_wait_timeout")).scalar()
+            connection.execute(text(f"SET SESSION lock_wait_timeout = {_LOCKED}"))
             try:
                 yield
             finally:
+                connection.execute(text("SET SESSION lock_wait_timeout = :before"), {"before": before})
                 connection.execute(select(func.release_lock(lock)))
         case _:
             yield

@@ -1,0 +1,125 @@
+"""What both ways of claiming in one statement of PostgreSQL are made of: see ``direct``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    String,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from taskwarden.stores.sql.taking import claim_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement
+
+    from taskwarden.stores.sql.schema import Tables
+
+__all__ = ["CLAIMED", "Parts", "most"]
+
+CLAIMED: Final = (
+    *("task_id", "version", "token", "lane_id", "place", "health", "memory", "attempt", "slot_at", "next_run_at"),
+    *("manual_slot", "runner"),
+)
+"""What of a claimed row is returned."""
+
+
+@attrs.frozen
+class Parts:
+    """
+    Parts of the statements.
+
+    Args:
+        now: The time: the database's, or bound as ``now``.
+    """
+
+    tables: Tables
+    now: ColumnElement[int]
+
+    def asked(self, name: str = "asked") -> Any:
+        kinds = bindparam("kinds", type_=ARRAY(String()))
+        return func.unnest(kinds).table_valued(column("kind", String)).render_derived(name=name)
+
+    def special(self) -> Any:
+        """Tell whether something is about that only the long way knows: caps, lost leases, a clock that went back."""
+        t, now = self.tables, self.now
+        due, kind = t.due, t.kind
+        kinds = any_(bindparam("kinds", type_=ARRAY(String())))
+        capped = select(literal(1)).where(kind.c.kind == kinds, kind.c.max_running.is_not(None)).exists()
+        lost = select(literal(1)).where(due.c.lease_until <= now, due.c.kind == kinds).exists()
+        back = select(literal(1)).where(t.life.c.high_water > now + bindparam("lease", type_=BigInteger)).exists()
+        return or_(capped, lost, back)
+
+    def restricted(self, rows: Any) -> Any:
+        """Tell whether a tenant among *rows* is paused or has a cap."""
+        tenant = self.tables.tenant
+        return (
+            select(literal(1))
+            .select_from(rows.join(tenant, tenant.c.tenant == rows.c.tenant))
+            .where(or_(tenant.c.paused, tenant.c.max_running.is_not(None)))
+        ).exists()
+
+    def next_due(self) -> Any:
+        due, now = self.tables.due, self.now
+        kinds = bindparam("kinds", type_=ARRAY(String()))
+        asked = self.asked("of")
+        first = (
+            select(due.c.ready_at)
+            .where(due.c.kind == asked.c.kind, due.c.ready_at > now)
+            .order_by(due.c.ready_at)
+            .limit(1)
+            .lateral("first")
+        )
+        ready = select(func.min(first.c.ready_at)).select_from(asked.join(first, true())).scalar_subquery()
+        others = (
+            select(due.c.lease_until)
+            .where(
+                due.c.lease_until > now,
+                due.c.runner != bindparam("claimer", type_=String),
+                due.c.kind == any_(kinds),
+            )
+            .order_by(due.c.lease_until)
+            .limit(1)
+            .scalar_subquery()
+        )
+        return func.least(ready, others)
+
+    def claimed(self, facts: Any, wanted: Any, *, place: Any, also: Sequence[Any] = ()) -> Any:
+        due, lane, now = self.tables.due, self.tables.lane, self.now
+        until = now + bindparam("lease", type_=BigInteger)
+        changes = claim_changes(due.c, now=now, until=until, claimer=bindparam("claimer", type_=String))
+        claimed = (
+            update(due)
+            .where(due.c.task_id == any_(func.array(wanted.scalar_subquery())))
+            .ordered_values(*changes)
+            .returning(*(due.c[name] for name in CLAIMED))
+            .cte("claimed")
+        )
+        rank = null().label("rank") if place is None else place.c.rank
+        rows = claimed.join(lane, lane.c.id == claimed.c.lane_id)
+        if place is not None:
+            rows = rows.join(place, place.c.task_id == claimed.c.task_id)
+        columns = [*(claimed.c[name] for name in CLAIMED), lane.c.activity_weight, lane.c.activity_until, rank]
+        taken = select(*columns).select_from(rows).subquery("taken")
+        return select(facts, taken).select_from(facts.outerjoin(taken, true())).add_cte(*also)
+
+
+def most() -> Any:
+    """Return the bound limit."""
+    return bindparam("most", type_=Integer)
