@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, T
 import attrs
 
 from taskwarden.core.payload import structured, unstructured
+from taskwarden.errors import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from taskwarden.core.failure import Failure
     from taskwarden.core.outcome import JSON, Outcome
     from taskwarden.core.protocols import FailurePolicy, IntervalPolicy
+    from taskwarden.core.session import Progress, SessionBlock, SessionOpener
     from taskwarden.core.task import Task
 
 __all__ = ["BlockingTaskExecutor", "RunContext", "TaskExecutor"]
@@ -45,11 +47,14 @@ class RunContext:
         claim: The claim: slot, attempt, trigger, token, lease.
         deadline: When the run is cancelled, by the store's clock; None: it has no timeout.
         in_thread: Calls blocking code in one of the runner's worker threads: ``await context.in_thread(f, x)``.
+        progress: The run's one transaction, once there is one. For runners.
     """
 
     claim: Claim
     deadline: datetime | None
     in_thread: InThread
+    _sessions: SessionOpener | None = None
+    progress: Progress | None = attrs.field(default=None, init=False)
     _lost: bool = attrs.field(default=False, init=False)
 
     @property
@@ -77,6 +82,46 @@ class RunContext:
         task = self.claim.task
         extra = {"tenant": task.tenant, "kind": task.kind, "key": task.key, "task": task.id, "attempt": self.attempt}
         return logging.LoggerAdapter(_LOGGER, extra)
+
+    def session(self) -> SessionBlock:
+        """
+        Return the block of a session of the run's own on the store's database: ``async with context.session() as s:``.
+
+        It is SQLAlchemy's ``AsyncSession`` where the store has an engine for asyncio, else a plain ``Session``, whose
+        statements hold up the event loop: call them through ``in_thread``. Blocking executors write ``with`` and get a
+        ``Session``. It is always closed; what the block has not committed is rolled back. What it commits, stays,
+        whatever becomes of the run: for both together see ``transaction``. A few may be open at the same time, two less
+        than the store's pool has connections; others wait, their timeout running.
+
+        Raises:
+            InvalidValue: The store has no database.
+            StoreUnavailable: The database could not be reached. These two when the block is entered.
+        """
+        return self._opener().session(self)
+
+    def transaction(self) -> SessionBlock:
+        """
+        Return the block of the run's one transaction: what is written in it commits together with the run's outcome.
+
+        It gives a session as ``session`` does. Open it after remote calls, as late as can be. When the block ends well
+        its transaction stays open, the run returns its outcome, and that is written within it, guarded by the run's
+        token: either all of it is there, or the run has not been. Exactly once, then, for what is in this database.
+
+        It is rolled back if the block raises, if the run fails or is cancelled, or if its claim is no longer current.
+        Within it ``session.commit()`` only ends a savepoint, and ``session.rollback()`` goes back to the last one. On
+        SQLite, where nobody else can write meanwhile, it may last 1 s from its opening to the run's end, unless the
+        store was opened with another limit; then the run fails.
+
+        Raises:
+            InvalidValue: The run has opened one before, or the store has no database.
+            StoreUnavailable: The database could not be reached. These two when the block is entered.
+        """
+        return self._opener().transaction(self)
+
+    def _opener(self) -> SessionOpener:
+        if self._sessions is None:
+            raise InvalidValue("context", self, "must be that of a run to open sessions", "a runner makes it")
+        return self._sessions
 
     def mark_lost(self) -> None:
         """Tell the executor that its outcome no longer counts. For runners."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -42,6 +43,11 @@ def _check_application(_: object, attribute: attrs.Attribute[str], value: str) -
         raise InvalidValue(attribute.name, value, rule)
 
 
+def _check_limit(_: object, attribute: attrs.Attribute[timedelta | None], value: timedelta | None) -> None:
+    if value is not None and value <= timedelta(0):
+        raise InvalidValue(attribute.name, value, "must be positive, or None")
+
+
 def _check_pool_size(_: object, attribute: attrs.Attribute[int], value: int) -> None:
     if value < 1:
         raise InvalidValue(attribute.name, value, "must be at least 1", "a runner is at ease with 3 and more")
@@ -63,6 +69,7 @@ class Options:
     create: bool | None = None
     pgbouncer: bool = False
     listen_url: str | None = attrs.field(default=None, repr=False)
+    transaction_limit: timedelta | None = attrs.field(default=None, validator=_check_limit)
 
 
 def address(url: str, options: Options) -> tuple[URL, Options]:
@@ -121,6 +128,13 @@ def _count(name: str, value: str) -> int:
         raise InvalidValue(f"option {name} in the store's URL", value, "must be a whole number") from error
 
 
+def _seconds(name: str, value: str) -> timedelta:
+    try:
+        return timedelta(seconds=float(value))
+    except (ValueError, OverflowError) as error:
+        raise InvalidValue(f"option {name} in the store's URL", value, "must be a number of seconds") from error
+
+
 _READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "prefix": _text,
     "schema": _text,
@@ -129,4 +143,5 @@ _READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "create": _flag,
     "pgbouncer": _flag,
     "listen_url": _text,
+    "transaction_limit": _seconds,
 }

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from sqlalchemy import bindparam, column, func, select, table, tuple_, update
+from sqlalchemy.dialects import postgresql
 
 from taskwarden.core.change import Change, ChangeName, Changes
 from taskwarden.core.decision import Notify
@@ -45,6 +46,9 @@ _SETTLED: Final = 100_000
 """This far behind the newest change nothing is in progress any more: where a reader who has just begun looks from."""
 
 
+_QUOTED: Final = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call] # by SQLAlchemy
+
+
 @attrs.frozen
 class Gap:
     """
@@ -66,11 +70,13 @@ class Feed:
     What this store has seen of the feed.
 
     Args:
+        bound: Row-level security hides what belongs to others, so that there are gaps everywhere.
         _whole: Up to here all that will ever be there has been seen; 0: nobody has looked yet.
     """
 
     tables: Tables
     dialect: Dialect
+    bound: bool = False
     _whole: int = attrs.field(default=0, init=False)
     _gap: Gap | None = attrs.field(default=None, init=False)
     _ends: Any = attrs.field(init=False)
@@ -78,7 +84,10 @@ class Feed:
 
     def __attrs_post_init__(self) -> None:
         change, life = self.tables.change, self.tables.life
-        newest = select(func.max(change.c.seq)).scalar_subquery()
+        newest: Any = select(func.max(change.c.seq)).scalar_subquery()
+        if self.bound:
+            # The newest that is seen is one's own; the last number that was given is everybody's.
+            newest = func.pg_sequence_last_value(func.pg_get_serial_sequence(_QUOTED.format_table(change), "seq"))
         self._ends = select(newest.label("newest"), life.c.feed_floor)
         before = func.coalesce(func.lag(change.c.seq).over(order_by=change.c.seq), bindparam("whole"))
         rows = (
@@ -145,7 +154,7 @@ class Feed:
     ) -> tuple[int, Gap | None]:
         """Go on from *whole* as far as no gap is in the way; return where that is, and what is known of the gap."""
         found = conn.execute(self._gaps, {"whole": whole, "newest": newest}).all()
-        if not found:
+        if not found and not self.bound:
             return newest, None
         if self.dialect.name == "mysql":
             settled = int(conn.execute(select(self.dialect.now())).scalar_one()) - _HELD_BACK * 1_000_000
@@ -156,7 +165,7 @@ class Feed:
             gap = Gap(newest, self._writers(conn), elapsed)
             if self.dialect.name == "postgresql" and not gap.writers:
                 return newest, None
-        before: int = found[0].before
+        before: int = found[0].before if found else whole
         return before, gap
 
     def _is_over(self, conn: Connection, gap: Gap, elapsed: float) -> bool:

@@ -8,12 +8,12 @@ looked at before the store is handed out), ``migrations`` (the tables).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from taskwarden.errors import InvalidValue, StoreUnavailable
 from taskwarden.stores.sql import checks
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["database_at", "migrate_at", "open_at", "open_store"]
 
 T = TypeVar("T")
-_LOCKED: Final = 5
-"""Seconds for which a change of tables waits for whoever uses them: all others queue up behind it."""
+_SHORT: Final = timedelta(seconds=1)
+"""How long a run may keep the one place of the writer on SQLite, unless the host says otherwise."""
 
 
 async def open_store(url: str, *, clock: Clock | None = None) -> SqlStore:
@@ -62,6 +62,7 @@ async def open_at(
     create: bool | None = None,
     pgbouncer: bool = False,
     listen_url: str | None = None,
+    transaction_limit: timedelta | None = None,
     clock: Callable[[], datetime] | None = None,
     course: Course = OURS,
 ) -> SqlStore:
@@ -80,6 +81,8 @@ async def open_at(
         create: Create or upgrade the tables where they are missing or older; None: on SQLite only.
         pgbouncer: Connections go through PgBouncer in transaction mode: no prepared statement outlives a transaction.
         listen_url: Where notifications of PostgreSQL come from; None: *target* itself, and nowhere with *pgbouncer*.
+        transaction_limit: How long a run's ``context.transaction()`` may last; None: 1 s on SQLite, where nobody else
+            can write meanwhile, and no limit elsewhere. In a URL, in seconds.
         clock: Replaces the store's time, for tests; None: the database's, on SQLite the host's.
         course: Replaces the schema's revisions, for tests.
 
@@ -99,6 +102,7 @@ async def open_at(
         create=create,
         pgbouncer=pgbouncer,
         listen_url=listen_url,
+        transaction_limit=transaction_limit,
     )
     return await _open(target, options, clock, _host_clock, course)
 
@@ -180,20 +184,25 @@ async def _open(
         if standing in {Standing.MISSING, Standing.OLDER}:
             await _asked(database.write(partial(_upgrade, options, course, None)))
 
-        def settle(conn: Connection) -> None:
+        def settle(conn: Connection) -> bool:
             checks.check_application(conn, made, options.application, database.name)
             checks.check_access(conn, made, database.name)
             if not database.dialect.serial:
                 checks.check_clock(conn, database.dialect, host(), database.name)
-            checks.is_bound(conn, made, database.name)
+            return checks.is_bound(conn, made, database.name)
 
-        await _asked(database.write(settle))
+        bound = await _asked(database.write(settle))
     except BaseException:
         await database.close()
         raise
     if clock is None and database.dialect.serial:
         clock = host
-    return SqlStore(database, made, clock)
+    # PgBouncer in transaction mode passes no notifications on: without an address of the server, tables are looked at.
+    listen_url = "" if options.pgbouncer and options.listen_url is None else options.listen_url
+    limit = options.transaction_limit
+    if limit is None and database.dialect.serial:
+        limit = _SHORT
+    return SqlStore(database, made, clock, bound=bound, listen_url=listen_url, transaction_limit=limit)
 
 
 def _look(course: Course, options: Options, name: str, conn: Connection) -> Standing:
@@ -204,11 +213,6 @@ def _look(course: Course, options: Options, name: str, conn: Connection) -> Stan
 def _upgrade(options: Options, course: Course, runner_role: str | None, conn: Connection) -> list[str]:
     from taskwarden.stores.sql.migrations.upgrade import upgrade  # noqa: PLC0415 - brings Alembic, which others spare
 
-    match conn.dialect.name:
-        case "postgresql":
-            conn.execute(text(f"SET LOCAL lock_timeout = '{_LOCKED}s'"))
-        case "mysql" | "mariadb":
-            conn.execute(text(f"SET SESSION lock_wait_timeout = {_LOCKED}"))
     return upgrade(conn, prefix=options.prefix, schema=options.schema, runner_role=runner_role, course=course)
 
 

@@ -21,6 +21,7 @@ _THEMES = (
     "completing",
     "dependencies",
     "ensuring",
+    "extremes",
     "fencing",
     "lasting",
     "leases",
@@ -39,6 +40,7 @@ from taskwarden.testing.conformance.claiming import Claiming  # noqa: E402
 from taskwarden.testing.conformance.completing import Completing  # noqa: E402
 from taskwarden.testing.conformance.dependencies import Dependencies  # noqa: E402
 from taskwarden.testing.conformance.ensuring import Ensuring  # noqa: E402
+from taskwarden.testing.conformance.extremes import Extremes  # noqa: E402
 from taskwarden.testing.conformance.fencing import Fencing  # noqa: E402
 from taskwarden.testing.conformance.lasting import Lasting  # noqa: E402
 from taskwarden.testing.conformance.leases import Leases  # noqa: E402
@@ -58,6 +60,7 @@ class StoreConformance(
     Completing,
     Dependencies,
     Ensuring,
+    Extremes,
     Fencing,
     Lasting,
     Leases,

@@ -159,6 +159,32 @@ class Sharing(Suite):
 
         assert (await claim_one(store, limit=1)).task.kind == OTHER
 
+    async def test_what_waits_for_its_kinds_cap_is_served_in_turns(self, store: Store, clock: VirtualClock) -> None:
+        await store.limit_kind(PING, 1)
+        for number in range(8):
+            for tenant in (ALICE, BOB):
+                await create(store, f"{number}", tenant=tenant, at=clock.now() - HOUR)
+
+        served: Counter[str] = Counter()
+        for _ in range(8):
+            held = await claim_one(store)
+            served[held.task.tenant] += 1
+            await finish(store, held)
+
+        assert served == {ALICE: 4, BOB: 4}
+
+    @pytest.mark.parametrize("paused", [False, True], ids=["capped", "paused"])
+    async def test_many_tenants_that_have_to_wait_hold_nobody_up(
+        self, store: Store, clock: VirtualClock, *, paused: bool
+    ) -> None:
+        for number in range(12):
+            tenant = TenantId(f"waiting-{number}")
+            await create(store, tenant=tenant, at=clock.now() - HOUR)
+            await store.set_tenant(tenant, paused=paused, max_running=None if paused else 0)
+        await create(store, tenant=BOB, priority=Priority.LOW)
+
+        assert [held.task.tenant for held in await claim(store, 1)] == [BOB]
+
     async def test_a_takeover_counts_in_caps_as_before(self, store: Store, clock: VirtualClock) -> None:
         await store.set_tenant(ALICE, max_running=1)
         await store.limit_kind(PING, 1)
