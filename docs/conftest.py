@@ -14,12 +14,17 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator, pad
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 Namespace = dict[str, Any]
 ROOT = Path(__file__).parent.parent
+
+# A busy machine is no fault of a page's.
+settings.register_profile("pages", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pages")
 
 
 class AwaitingEvaluator(PythonEvaluator):

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from taskwarden.core.store import Ensured, EnsuredAs, Store, TenantState
     from taskwarden.core.task import Priority, Task, TaskRecord
     from taskwarden.errors import (
+        AccessDenied,
         Closed,
         CursorExpired,
         DependencyCycle,
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
         InvalidValue,
         MalformedExecutor,
         PayloadRejected,
+        SchemaMismatch,
+        StoreTaken,
         StoreUnavailable,
         TaskNotFound,
         TaskwardenError,
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "AccessDenied",
     "Activity",
     "Blocker",
     "BlockingTaskExecutor",
@@ -133,6 +137,7 @@ __all__ = [
     "RunId",
     "Runner",
     "RunnerId",
+    "SchemaMismatch",
     "Silent",
     "Skip",
     "Skipped",
@@ -140,6 +145,7 @@ __all__ = [
     "Statistics",
     "Status",
     "Store",
+    "StoreTaken",
     "StoreUnavailable",
     "Succeeded",
     "SystemClock",
@@ -201,6 +207,7 @@ _HOMES: Final = {
     "core.store": ("Ensured", "EnsuredAs", "Store", "TenantState"),
     "core.task": ("Priority", "Task", "TaskRecord"),
     "errors": (
+        "AccessDenied",
         "Closed",
         "CursorExpired",
         "DependencyCycle",
@@ -210,6 +217,8 @@ _HOMES: Final = {
         "InvalidValue",
         "MalformedExecutor",
         "PayloadRejected",
+        "SchemaMismatch",
+        "StoreTaken",
         "StoreUnavailable",
         "TaskNotFound",
         "TaskwardenError",

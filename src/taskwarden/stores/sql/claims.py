@@ -135,6 +135,8 @@ class Claiming:
             mend(writing, lease)
         asked = sorted(set(kinds))
         until = later(now, lease)
+        # Where the clock went back a little, lanes may stand in line from a later instant on than their tasks are due.
+        end = micros(max(now, high_water))
         room = self._room(writing.conn, asked)
         taken = self._take_over(writing, runner, asked, limit, until)
         left = limit - len(taken)
@@ -143,10 +145,12 @@ class Claiming:
             rows = None if fairly or room else self._all(writing, asked, left)
             in_turns = rows is None
             if rows is None:
-                taken += self._take(writing, self._in_turns(writing, asked, room, left), runner, until)
+                taken += self._take(writing, self._in_turns(writing, asked, room, left, end), runner, until)
             else:
                 taken += self._take(writing, [row.task_id for row in rows], runner, until, rows)
-            more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), micros(now))
+            # What is in line from a later instant on was looked at, unless the claim was full before.
+            full = len(taken) == limit
+            more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), end if full else micros(now))
         again = self._again(now, taken) if more else self._next_due(writing, runner, asked)
         return Claims(tuple(taken), now, again), more
 
@@ -200,21 +204,28 @@ class Claiming:
             return None
         return found
 
-    def _in_turns(self, writing: Writing, kinds: Sequence[str], room: dict[str, int], limit: int) -> list[int]:
-        """Return what the tenants in line get. Behind those who have to wait stand others, so the look grows longer."""
+    def _in_turns(
+        self, writing: Writing, kinds: Sequence[str], room: dict[str, int], limit: int, end: int
+    ) -> list[int]:
+        """
+        Return what the tenants in line get. Behind those who have to wait stand others, so the look grows longer.
+
+        Args:
+            end: From when on the last lane stands in line that is looked at.
+        """
         chosen: list[int] = []
         asked: set[str] = set()
         size = limit
         for _ in range(_LOOKS):
-            held = self.lanes.hold(writing.conn, _open(kinds, room), size, micros(writing.now), asked)
-            chosen += self._shared(writing, held, room, limit - len(chosen))
+            held = self.lanes.hold(writing.conn, _open(kinds, room), size, end, asked)
+            chosen += self._shared(writing, held, room, limit - len(chosen), end)
             asked |= {lane.tenant for lane in held}
             if not held or len(chosen) == limit:
                 break
             size *= 4
         return chosen
 
-    def _shared(self, writing: Writing, held: Sequence[Any], room: dict[str, int], limit: int) -> list[int]:
+    def _shared(self, writing: Writing, held: Sequence[Any], room: dict[str, int], limit: int, end: int) -> list[int]:
         """Return what of lanes that are held is started, and say where they stand from now on."""
         conn, now = writing.conn, micros(writing.now)
         line = self._line(conn, list(dict.fromkeys(lane.tenant for lane in held)))
@@ -228,7 +239,7 @@ class Claiming:
             line[row.tenant].candidates.append(candidate)
         before = {share.tenant: share.credit for share in line.values()}
         chosen = turns.share_out(line.values(), limit, room)
-        self._stand(writing, held, line, {lane: count >= most for lane, count in found.items()})
+        self._stand(writing, held, line, {lane: count >= most for lane, count in found.items()}, end)
         self._keep_credit(conn, line, before)
         return [candidate.number for candidate in chosen]
 
@@ -257,9 +268,11 @@ class Claiming:
                 line[name] = Share(name, row.weight, room, row.credit, [])
         return line
 
-    def _stand(self, writing: Writing, held: Sequence[Any], line: dict[str, Share], more: dict[int, bool]) -> None:
+    def _stand(
+        self, writing: Writing, held: Sequence[Any], line: dict[str, Share], more: dict[int, bool], end: int
+    ) -> None:
         """Say where lanes that are held stand in line from now on."""
-        now, lanes = micros(writing.now), self.lanes
+        lanes = self.lanes
         tails = {share.tenant: next(self.turn) for share in sorted(line.values(), key=_tail) if share.tail is not None}
         served: dict[int, tuple[int, int]] = {}
         emptied: dict[int, bool] = {}
@@ -273,9 +286,9 @@ class Claiming:
                 taken = any(candidate.lane == lane.id for candidate in share.chosen)
                 emptied[lane.id] = lanes.was_empty(lane) and not taken
             elif share.room <= 0:
-                served[lane.id] = (now + _PARKED, 0)
+                served[lane.id] = (end + _PARKED, 0)
             elif share.tail is not None:
-                served[lane.id] = (now, tails[lane.tenant])
+                served[lane.id] = (end, tails[lane.tenant])
         writing.lanes_served |= served
         writing.lanes_emptied |= emptied
 

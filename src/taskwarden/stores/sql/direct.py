@@ -11,7 +11,9 @@ snapshot, and the runner comes back.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from sqlalchemy import (
@@ -37,10 +39,14 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from taskwarden.ids import RunnerId
+    from taskwarden.stores.sql.database import Database
     from taskwarden.stores.sql.known import KnownTasks
     from taskwarden.stores.sql.schema import Tables
 
 __all__ = ["Direct", "Taken"]
+
+_SPECIAL: Final = 1.0
+"""Seconds for which claims take the long way after one that had to."""
 
 
 @attrs.frozen
@@ -74,16 +80,61 @@ class Direct:
     _parts: Parts = attrs.field(init=False)
     _plain: Any = attrs.field(init=False)
     _fair: Any = attrs.field(init=False)
+    _special_until: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._parts = Parts(self.tables, self.now)
         self._plain, self._fair = self._plainly(), Fair(self._parts).statement()
 
+    async def try_claim(
+        self,
+        database: Database,
+        known: KnownTasks,
+        *,
+        runner: RunnerId,
+        kinds: Sequence[str],
+        limit: int,
+        lease: timedelta,
+        now: int | None,
+        fairly: bool,
+    ) -> Taken | None:
+        """
+        Claim plainly, or if there is more than fits, fairly.
+
+        Args:
+            fairly: There was more than fitted last time: no plain attempt.
+
+        Returns:
+            None: the long way is to be taken: something special is about, or was a moment ago, or others hold what is
+            left, which the long way waits for.
+        """
+        if monotonic() < self._special_until:
+            return None
+        for how in (True,) if fairly else (False, True):
+            taken = await database.alone(
+                partial(
+                    self.claim,
+                    known=known,
+                    runner=runner,
+                    kinds=kinds,
+                    limit=limit,
+                    lease=lease,
+                    now=now,
+                    fairly=how,
+                )
+            )
+            if taken.claims is not None:
+                return None if taken.more and not taken.claims.claims else taken
+            if not taken.more:
+                self._special_until = monotonic() + _SPECIAL
+                return None
+        return None
+
     def claim(
         self,
         conn: Connection,
-        known: KnownTasks,
         *,
+        known: KnownTasks,
         runner: RunnerId,
         kinds: Sequence[str],
         limit: int,

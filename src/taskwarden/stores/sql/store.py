@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -51,8 +50,6 @@ __all__ = ["SqlStore"]
 
 T = TypeVar("T")
 _NOTHING: Final = timedelta(0)
-_SPECIAL: Final = 1.0
-"""Seconds for which claims take the long way after one that had to."""
 _APART: Final = 1_000_000
 """How far the numbers of two claims' turns are apart: more than one claim ever takes."""
 _SECOND: Final = timedelta(seconds=1)
@@ -89,7 +86,6 @@ class SqlStore:
     _at_once: InOneStatement | None = attrs.field(default=None, init=False, repr=False)
     _one_by_one: OneByOne | None = attrs.field(default=None, init=False, repr=False)
     _direct: Direct | None = attrs.field(default=None, init=False, repr=False)
-    _special_until: float = attrs.field(default=0.0, init=False, repr=False)
     _marked: datetime = attrs.field(default=FAR_PAST, init=False, repr=False)
     _fairly: bool = attrs.field(default=False, init=False, repr=False)
 
@@ -100,8 +96,9 @@ class SqlStore:
         self._known = KnownTasks(self.tables, dialect)
         self._claiming = Claiming(self.tables, dialect, turn)
         self._feed = Feed(self.tables, dialect, self.bound)
-        self._sessions = Sessions(self.database, self._completed_within, self._committed)
         self._listening = Listening(self.database, self.tables, self.clock, self.listen_url)
+        written = partial(self._written, apart=True)
+        self._sessions = Sessions(self.database, written, self._listening.told, self._mark)
         if dialect.name == "postgresql":
             now = dialect.now() if self.clock is None else bindparam("now", type_=BigInteger())
             self._at_once = InOneStatement(self.tables, now)
@@ -123,10 +120,23 @@ class SqlStore:
             rule = "must be one that row-level security does not bind, to claim the tasks of all tenants"
             raise InvalidValue("role", self.database.name, rule, "give runners the role that migrate named")
         self._listening.presence.claims(runner, kinds)
-        if self._direct is not None and monotonic() >= self._special_until:
-            directly = await self._claim_directly(self._direct, runner, sorted(set(kinds)), limit, lease)
-            if directly is not None:
-                return directly
+        if self._direct is not None:
+            now = None if self.clock is None else micros(self.clock())
+            asked = sorted(set(kinds))
+            taken = await self._direct.try_claim(
+                *(self.database, self._known),
+                runner=runner,
+                kinds=asked,
+                limit=limit,
+                lease=lease,
+                now=now,
+                fairly=self._fairly,
+            )
+            if taken is not None and taken.claims is not None:
+                self._fairly = taken.more
+                if taken.claims.claims:
+                    await self._mark(taken.claims.now)
+                return taken.claims
 
         def work(writing: Writing, high_water: datetime) -> tuple[Claims, bool]:
             return self._claiming.claim(
@@ -141,37 +151,6 @@ class SqlStore:
 
         claims, self._fairly = await self._write(work)
         return claims
-
-    async def _claim_directly(
-        self, direct: Direct, runner: RunnerId, kinds: list[Kind], limit: int, lease: timedelta
-    ) -> Claims | None:
-        """Claim in one statement; None: something special is about, or there are no kinds."""
-        now = None if self.clock is None else micros(self.clock())
-        for fairly in (False, True):
-            if fairly < self._fairly:
-                continue  # last time there was more than fitted
-            taken = await self.database.alone(
-                lambda conn, fairly=fairly: direct.claim(  # type: ignore[misc]
-                    *(conn, self._known),
-                    runner=runner,
-                    kinds=kinds,
-                    limit=limit,
-                    lease=lease,
-                    now=now,
-                    fairly=fairly,
-                )
-            )
-            if taken.claims is not None and taken.more and not taken.claims.claims:
-                return None  # others hold what is left: the long way waits for them
-            if taken.claims is not None:
-                self._fairly = taken.more
-                if taken.claims.claims:
-                    await self._mark(taken.claims.now)
-                return taken.claims
-            if not taken.more:
-                self._special_until = monotonic() + _SPECIAL
-                return None
-        return None
 
     async def renew(self, *, runner: RunnerId, holds: Holds, lease: timedelta) -> Renewal:
         _check_lease(lease)
@@ -229,8 +208,6 @@ class SqlStore:
     async def limit_kind(self, kind: Kind, max_running: int | None) -> None:
         await self._write(lambda writing, _: steering.limit_kind(writing, kind, max_running))
 
-    # --- for runs -----------------------------------------------------------------------------------------------
-
     async def open_session(self, *, transaction: bool) -> OpenSession:
         self._open()
         return await self._sessions.open(transaction=transaction)
@@ -238,15 +215,6 @@ class SqlStore:
     def open_session_in_thread(self, *, transaction: bool) -> OpenSession:
         self._open()
         return self._sessions.open_in_thread(transaction=transaction)
-
-    def _completed_within(self, conn: Connection, completion: Completion) -> tuple[Receipt, set[Hint]]:
-        return self._written(conn, lambda writing, _: complete(writing, [completion])[0], apart=True)
-
-    async def _committed(self, completion: Completion, hints: set[Hint]) -> None:
-        """Take note that *completion* was committed in a transaction that a run had opened."""
-        self._listening.told(hints)
-        with suppress(StoreUnavailable):  # what the database's time was then matters less than that it is known
-            await self._mark(completion.finished_at)
 
     # --- for wardens --------------------------------------------------------------------------------------------
 
@@ -263,7 +231,7 @@ class SqlStore:
             return await self._write(work, tenant)
         self._open()
         joined = partial(self._written, work=work, apart=True, foreign=True)
-        return await within(connection, self.database, lambda conn: joined(conn)[0])
+        return (await within(connection, self.database, joined))[0]
 
     async def get(self, tenant: TenantId, task_id: TaskId) -> TaskStatus:
         return await self._read(lambda reading: reading.get(tenant, task_id), tenant)
@@ -371,8 +339,7 @@ class SqlStore:
         Return what *work* returns, done on *conn*, and what others should hear of it once it is committed.
 
         Args:
-            apart: The transaction has done more, and may last. So what is read in it is not remembered, and the one row
-                that all writers share is left alone.
+            apart: It is of more than this, and may last: nothing is remembered, what all writers share is left alone.
             foreign: It is the host's own, of whose end we do not learn.
         """
         self._enter(conn, tenant)
@@ -382,9 +349,7 @@ class SqlStore:
         high_water = at_micros(life.high_water)
         result = work(writing, high_water)
         writing.finish(None if apart else high_water)
-        hints: set[Hint] = set()
-        if writing.due:
-            hints.add(Hint.DUE)
+        hints = {Hint.DUE} if writing.due else set()
         if writing.changes or writing.changed:
             hints.add(Hint.CHANGED)
         self._listening.notify(conn, hints, foreign=foreign)
