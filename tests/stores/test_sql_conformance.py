@@ -12,8 +12,11 @@ from taskwarden.testing.conformance import StoreConformance
 from tests.databases import Kind
 from tests.stores.sql_stores import SqlStores, another, sql_stores
 
+# One version of Python is enough for what differs between servers; SQLite is in every one of them.
+SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgresql", "mariadb")]
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+
+@pytest.fixture(scope="module", params=["sqlite", *SERVERS])
 def threaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
     """Provide stores whose transactions run in threads."""
     kind: Kind = request.param
@@ -51,6 +54,7 @@ class TestInThreads(SqlConformance):
         self.stores = threaded
 
 
+@pytest.mark.slow
 # Both fixtures that it names are of the module: the engine lives in one event loop, which ends with it.
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 class TestInTheEventLoop(SqlConformance):

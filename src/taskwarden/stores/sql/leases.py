@@ -1,10 +1,10 @@
-"""Leases in a database: prolonged for all that a runner holds, in one statement."""
+"""Leases in a database: prolonged for all that a runner holds, in two statements."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 
 from taskwarden.core.claim import Renewal
 from taskwarden.core.instant import later, micros
@@ -22,6 +22,7 @@ __all__ = ["renew"]
 
 def renew(writing: Writing, runner: RunnerId, holds: Holds, lease: timedelta) -> Renewal:
     """Do what ``Store.renew`` says, in the transaction *writing*."""
+    del runner  # whoever has a current token may: it is given to nobody else
     due, conn, now = writing.t.due, writing.conn, writing.now
     until = later(now, lease)
     numbers: dict[int, TaskId] = {}
@@ -32,13 +33,13 @@ def renew(writing: Writing, runner: RunnerId, holds: Holds, lease: timedelta) ->
             lost.add(name)
         else:
             numbers[number] = name
-    current: set[int] = set()
-    if numbers:
-        pairs = [(number, holds[name]) for number, name in numbers.items()]
-        mine = select(due.c.task_id).where(due.c.runner.is_not(None), tuple_(due.c.task_id, due.c.token).in_(pairs))
-        current = set(conn.execute(writing.sql.dialect.locked(mine.order_by(due.c.task_id))).scalars())
+    dialect = writing.sql.dialect
+    these = dialect.among(due.c.task_id, "ids")
+    held = select(due.c.task_id, due.c.token).where(these, due.c.runner.is_not(None)).order_by(due.c.task_id)
+    prolonged = update(due).where(these).values(lease_until=micros(until), held_at=micros(now))
+    rows = writing.sql.rows_of(conn, dialect.locked(held), sorted(numbers))
+    current = {row.task_id for row in rows if row.token == holds[numbers[row.task_id]]}
     if current:
-        prolonged = {"lease_until": micros(until), "held_at": micros(now), "runner": runner}
-        conn.execute(update(due).where(due.c.task_id.in_(sorted(current))).values(prolonged))
+        conn.execute(prolonged, {"ids": sorted(current)})
     writing.decided = now
     return Renewal(now, until, frozenset(lost | {name for number, name in numbers.items() if number not in current}))

@@ -94,6 +94,8 @@ class Listening:
     _untold: bool = attrs.field(default=False, init=False)
     _told_at: float = attrs.field(default=-inf, init=False)
     _outage: Outage = attrs.field(init=False)
+    _remark: tuple[int, str] | None = attrs.field(default=None, init=False)
+    """What there is to say of the ear, once, by whoever listens; and how loud."""
 
     def __attrs_post_init__(self) -> None:
         dialect = self.database.dialect
@@ -205,6 +207,9 @@ class Listening:
                 self._pass_on(ear.take())
 
     def _opened(self, ear: Ear) -> None:
+        if self._remark is not None:
+            (level, remark), self._remark = self._remark, None
+            _LOG.log(level, "store %s: %s", self.database.name, remark)
         if ear.provable:
             self._beat_at = 0.0  # whether it is deaf is known soon
         else:
@@ -248,18 +253,18 @@ class Listening:
     def _best_ear(self) -> Ear:
         engine = self.database.engine
         if self.url == "":
-            _LOG.info("store %s: looks for other processes' changes every second", self.database.name)
+            self._remark = (logging.INFO, "looks for other processes' changes every second, as it was told to")
         elif self._channel is not None:
             if self.url is not None:
                 engine = engine_at(*address(self.url, Options()))
             ear = ear_for(engine, self._channel)
             if ear is not None:
                 return ear
-            _LOG.warning(
-                "store %s: does not know how to LISTEN with the driver %s, so it looks for other processes' changes "
-                "every second; use asyncpg or psycopg to be told at once",
-                *(self.database.name, engine.dialect.driver),
+            told = (
+                f"does not know how to LISTEN with the driver {engine.dialect.driver}, so it looks for other "
+                "processes' changes every second; use asyncpg or psycopg to be told at once"
             )
+            self._remark = (logging.WARNING, told)
         elif self.database.dialect.serial and isinstance(engine, Engine) and _is_file(engine):
             return VersionEar(engine, lambda: self._writes)
         return self._second

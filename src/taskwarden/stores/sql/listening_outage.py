@@ -49,8 +49,7 @@ class Outage:
             whole = None if _is_expected(error) else error
             told = " ".join(str(error).split()) or type(error).__name__
             _LOG.warning(
-                "store %s: does not hear of other processes' changes any more, and looks for them every second if it "
-                "can: %s",
+                "store %s: does not hear of other processes' changes, and looks for them every second if it can: %s",
                 *(self.store, told[:300]),
                 exc_info=whole,
             )
