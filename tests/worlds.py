@@ -1,6 +1,6 @@
 """A world for tests of runners: a memory store, a virtual clock that moves by itself, a warden."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -31,9 +31,11 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, *executors: TaskExecutor[Any]) -> AsyncGenerator["World"]:
+    async def of(
+        cls, *executors: TaskExecutor[Any], store_on: Callable[[VirtualClock], MemoryStore] = Unpluggable
+    ) -> AsyncGenerator["World"]:
         clock = VirtualClock()
-        store = Unpluggable(clock)
+        store = store_on(clock)
         async with Warden.open(store, executors=executors, clock=clock) as warden:
             yield cls(executors, clock, store, warden)
 

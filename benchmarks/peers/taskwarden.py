@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-import attrs
-
 from benchmarks.peers.load import AlwaysDue, Countdown, OneOff, Recurring, Window, answer
 from benchmarks.peers.meter import Figures, Meter
 from taskwarden import IntervalPolicy, RunContext, Task, TaskExecutor, Warden, every, once
@@ -27,13 +25,14 @@ CONCURRENCY: Final = 400
 _TOGETHER: Final = 500
 
 
-@attrs.define(eq=False)
 class Nothing(TaskExecutor[Any]):
     """Does nothing, and says that it has run."""
 
-    ran: Callable[[RunContext], object]
-    schedule: IntervalPolicy
     kind = KIND
+
+    def __init__(self, ran: Callable[[RunContext], object], schedule: IntervalPolicy) -> None:
+        self.ran = ran
+        self.schedule = schedule  # type: ignore[misc]  # each load has a schedule of its own
 
     async def execute(self, task: Task[Any], context: RunContext) -> None:
         """Do nothing."""
@@ -52,8 +51,10 @@ async def opened(
     store = await open_at(url, create=True)
     async with Warden.open(store, executors=[executor]) as warden:
         first = await store.now() if first is None else first
+        schedule = executor.schedule
+        assert schedule is not None
         for begin in range(0, tasks, _TOGETHER):
-            await _make(store, executor.schedule, range(begin, min(begin + _TOGETHER, tasks)), first, tenants)
+            await _make(store, schedule, range(begin, min(begin + _TOGETHER, tasks)), first, tenants)
         yield warden
 
 

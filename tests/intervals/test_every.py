@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from taskwarden.core.decision import IntervalState
 from taskwarden.core.hashing import seed
-from taskwarden.core.instant import micros
+from taskwarden.core.instant import later, micros
 from taskwarden.core.outcome import Outcome
 from taskwarden.errors import InvalidValue
 from taskwarden.policies.intervals import Every, every
+from taskwarden.policies.intervals.grid import planned
 from taskwarden.testing.schedules import any_instants, everys, instants, interval_states
 from taskwarden.testing.strategies import outcomes
 
@@ -36,9 +37,9 @@ def test_the_slots_of_an_anchored_policy_are_the_anchor_and_whole_periods_from_i
 
 
 def test_the_answer_says_why_and_how_far_apart_slots_are() -> None:
-    planned = every(hours=1, minutes=30).next(None, STATE, None, NOON)
+    first = every(hours=1, minutes=30).next(None, STATE, None, NOON)
 
-    assert (planned.reason, planned.period) == ("every 1 h 30 min", timedelta(minutes=90))
+    assert (first.reason, first.period) == ("every 1 h 30 min", timedelta(minutes=90))
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,11 @@ def test_no_outcome_and_no_lateness_moves_the_grid(
     slot = policy.after(start, state.seed)
     for outcome, late in history:
         assert slot is not None
-        planned = policy.next(slot, state, outcome, slot + policy.period * late)
+        following = policy.next(slot, state, outcome, slot + policy.period * late)
 
-        assert planned.at == slot + policy.period
-        assert planned.coalesced == 0
-        slot = planned.at
+        assert following.at == slot + policy.period
+        assert following.coalesced == 0
+        slot = following.at
 
 
 @given(everys(), interval_states(), instants(), instants())
@@ -89,6 +90,24 @@ def test_a_slot_that_was_moved_returns_to_the_grid(
 
     assert at is not None
     assert on_grid(policy, at, state)
+
+
+@given(everys(), interval_states(), outcomes(), instants(), st.booleans(), st.floats(-3, 30))
+def test_the_paths_that_are_written_out_come_to_the_same_as_the_general_one(
+    policy: Every, state: IntervalState, outcome: Outcome, slot: datetime, on: bool, late: float
+) -> None:
+    if on:
+        slot = policy.after(slot, state.seed) or slot
+    now = later(slot, policy.period * late)
+
+    assert policy.next(slot, state, outcome, now) == planned(policy, slot, state.seed, outcome, now)
+
+
+@given(everys(), interval_states(), outcomes(), any_instants(), any_instants())
+def test_at_the_ends_of_the_calendar_they_come_to_the_same_too(
+    policy: Every, state: IntervalState, outcome: Outcome, slot: datetime, now: datetime
+) -> None:
+    assert policy.next(slot, state, outcome, now) == planned(policy, slot, state.seed, outcome, now)
 
 
 @given(everys(), interval_states(), any_instants())

@@ -217,7 +217,7 @@ def test_p4_histories_that_end_in_equal_healths_have_equal_futures(
     later = [
         (
             start + (now - future[0][0]),
-            attrs.evolve(event, token=token + event.token) if isinstance(event, Ran) else event,
+            event._replace(token=token + event.token) if isinstance(event, Ran) else event,
         )
         for now, event in future
     ]

@@ -333,7 +333,7 @@ def test_p28_after_recovery_the_future_is_that_of_a_fresh_task(
     for then, event in future:
         moved = event
         if isinstance(event, Ran):
-            moved = attrs.evolve(event, token=health.last_token + 1, epoch=health.epoch)
+            moved = event._replace(token=health.last_token + 1, epoch=health.epoch)
         one, other = policy.decide(health, moved, then + shift), policy.decide(fresh, moved, then + shift)
         health, fresh = one.health, other.health
 

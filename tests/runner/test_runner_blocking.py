@@ -73,6 +73,62 @@ async def test_a_blocking_run_ends_at_its_timeout_and_its_thread_learns_that_it_
     assert run.code == "network_error.timeout"
 
 
+class Holds(BlockingTaskExecutor[Any]):
+    """Holds its thread until it is let go, whatever becomes of its run."""
+
+    kind = "holds"
+    timeout = timedelta(milliseconds=100)
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.go_on = threading.Event()
+
+    def run(self, task: Task[Any], context: RunContext) -> None:
+        self.begun.append(task.key)
+        if task.key == "holds":
+            self.go_on.wait()
+
+
+async def test_a_thread_that_goes_on_after_its_run_was_given_up_counts_until_it_ends() -> None:
+    executor = Holds()
+    async with World.of(executor) as world:
+        await world.task("holds", "holds", schedule=once(world.clock.now()))
+        try:
+            with anyio.fail_after(20):
+                async with Runner(world.store, world.warden.registry, clock=SystemClock(), threads=1):
+                    await until(world, 1)
+                    await world.task("holds", "waits", schedule=once(world.clock.now()))
+                    await until(world, 2)
+                    assert executor.begun == ["holds"]
+                    executor.go_on.set()
+                    await world.task("holds", "after", schedule=once(world.clock.now()))
+                    await until(world, 3)
+        finally:
+            executor.go_on.set()
+        runs = {run.key: run for run in await world.runs() if run.attempt == 1}
+
+    assert [runs[key].ending for key in ("holds", "waits", "after")] == ["failed", "failed", "succeeded"]
+    assert executor.begun == ["holds", "after"]
+
+
+async def test_more_threads_than_anyio_would_give_may_run_at_once() -> None:
+    class Meets(BlockingTaskExecutor[Any]):
+        kind = "meets"
+
+        def run(self, task: Task[Any], context: RunContext) -> None:
+            barrier.wait(20)
+
+    barrier = threading.Barrier(50)
+    async with World.of(Meets()) as world:
+        for number in range(50):
+            await world.task("meets", f"{number}", schedule=once(world.clock.now()))
+        with anyio.fail_after(20):
+            async with Runner(world.store, world.warden.registry, clock=SystemClock(), threads=50):
+                await until(world, 50)
+
+        assert {run.ending for run in await world.runs()} == {"succeeded"}
+
+
 async def test_an_executor_that_blocks_the_event_loop_longer_than_its_lease_is_named_and_becomes_an_incident(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -3,15 +3,21 @@
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+import anyio
 import attrs
 import pytest
 
 from taskwarden.core.decision import IntervalState, Planned
 from taskwarden.core.executor import RunContext, TaskExecutor
 from taskwarden.core.failure import Failure, TaskFailure
-from taskwarden.core.outcome import Outcome
+from taskwarden.core.outcome import Outcome, Succeeded
+from taskwarden.core.registry import ExecutorRegistry
 from taskwarden.core.task import Task
+from taskwarden.manage import Warden
 from taskwarden.policies.intervals import every, once
+from taskwarden.runner import Runner
+from taskwarden.stores.memory import MemoryStore
+from taskwarden.testing.clock import VirtualClock
 from tests.worlds import World
 
 pytestmark = pytest.mark.anyio
@@ -145,3 +151,81 @@ async def test_a_listener_that_ends_is_started_again_and_does_not_spin() -> None
 
         assert len(await world.runs()) == 1
     assert 2 <= calls <= 30
+
+
+async def test_a_result_that_cannot_even_be_looked_at_fails_its_own_run_only() -> None:
+    class Evil(dict[str, Any]):
+        def items(self) -> Any:
+            raise Fatal
+
+        def __iter__(self) -> Any:
+            raise ZeroDivisionError("result")
+
+        keys = __iter__
+
+    class Returns(TaskExecutor[Any]):
+        kind = "returns"
+
+        async def execute(self, task: Task[Any], context: RunContext) -> Outcome:
+            return Succeeded(Evil(a=1) if task.key == "evil" else None)
+
+    async with World.of(Returns()) as world:
+        await world.task("returns", "evil", schedule=once(world.clock.now()))
+        await world.task("returns", "fine", schedule=once(world.clock.now()))
+        await world.run_for(SECOND, concurrency=1)
+        endings = {run.key: run.ending for run in await world.runs()}
+
+    assert endings == {"evil": "failed", "fine": "succeeded"}
+
+
+async def test_a_kind_that_a_registry_names_and_does_not_know_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    class Forgetful(ExecutorRegistry):
+        def executor(self, kind: str) -> TaskExecutor[Any]:
+            if kind == "forgotten":
+                raise LookupError(kind)
+            return super().executor(kind)
+
+    class Forgotten(Does):
+        kind = "forgotten"
+
+    async with World.of(Does(), Forgotten()) as world:
+        await world.task("forgotten", schedule=once(world.clock.now()))
+        await world.task("does", "fine", schedule=every(seconds=1))
+        registry = Forgetful(world.executors)
+        async with world.clock.autojump(), Runner(world.store, registry, clock=world.clock):
+            await world.clock.advance(10 * SECOND)
+        runs = await world.runs()
+
+    assert {run.kind for run in runs} == {"does"}
+    assert sum("has no executor" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_keyboard_ends_the_host_and_the_run_it_fell_into_is_interrupted(waits: bool, backend: str) -> None:
+    class Struck(TaskExecutor[Any]):
+        kind = "struck"
+
+        async def execute(self, task: Task[Any], context: RunContext) -> None:
+            if waits:
+                await anyio.lowlevel.checkpoint()
+            raise KeyboardInterrupt
+
+    clock = VirtualClock()
+    store = MemoryStore(clock)
+
+    async def host() -> None:
+        async with Warden.open(store, executors=[Struck()], clock=clock) as warden:
+            await warden.tenant("alice").tasks.ensure("struck", key="a", schedule=once(clock.now()))
+            async with warden.runner():
+                await anyio.sleep_forever()
+
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group on trio
+        anyio.run(host, backend=backend)
+    error: BaseException = caught.value
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    (row,) = store._tables.rows.values()
+
+    assert isinstance(error, KeyboardInterrupt)
+    assert (row.runner, row.state) == (None, "scheduled")

@@ -2,11 +2,13 @@
 
 import logging
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from taskwarden.core.executor import RunContext, TaskExecutor
+from taskwarden.core.protocols import Hint
 from taskwarden.core.task import Task
 from taskwarden.errors import StoreUnavailable
 from taskwarden.policies.intervals import every, once
@@ -62,6 +64,88 @@ async def test_the_runner_waits_for_a_store_that_is_gone_says_so_once_and_resume
     assert after >= during + 2
     assert sum("does not answer" in message for message in messages) == 1
     assert sum("answers again" in message for message in messages) == 1
+
+
+@pytest.mark.parametrize("calls", [("complete",), ("renew",), ("renew", "complete"), ("claim",), ("defer",)])
+async def test_while_one_call_fails_and_another_works_it_is_said_once_and_once_that_all_is_well(
+    calls: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Long(TaskExecutor[Any]):
+        kind = "long"
+        timeout = None
+
+        async def execute(self, task: Task[Any], context: RunContext) -> None:
+            await world.clock.sleep(25 * SECOND)
+
+    caplog.set_level(logging.WARNING, "taskwarden.runner")
+    async with World.of(Counts(), Long()) as world:
+        await world.task("counts", schedule=every(seconds=1))
+        await world.task("long", schedule=every(seconds=30))
+        async with world.running():
+            await world.clock.advance(30 * SECOND)
+            kept = cut(world, *calls)
+            await world.clock.advance(45 * SECOND)
+            restore(world, kept)
+            await world.clock.advance(60 * SECOND)
+    messages = [record.getMessage() for record in caplog.records]
+    times = 0 if calls == ("defer",) else 1  # of which there was none
+
+    assert sum("does not answer" in message for message in messages) == times
+    assert sum("answers again" in message for message in messages) == times
+    assert all(any(f"{call}()" in message for call in calls) for message in messages if "does not answer" in message)
+
+
+async def test_a_lease_that_could_not_be_renewed_is_forgotten_once_there_is_nothing_to_renew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Long(TaskExecutor[Any]):
+        kind = "long"
+
+        async def execute(self, task: Task[Any], context: RunContext) -> None:
+            await world.clock.sleep(25 * SECOND)
+
+    caplog.set_level(logging.WARNING, "taskwarden.runner")
+    async with World.of(Long()) as world:
+        await world.task("long", schedule=once(world.clock.now()))
+        async with world.running():
+            cut(world, "renew")
+            await world.clock.advance(60 * SECOND)
+        assert [run.ending for run in await world.runs()] == ["succeeded"]
+    messages = [record.getMessage() for record in caplog.records]
+
+    assert [sum(said in message for message in messages) for said in ("does not answer", "answers again")] == [1, 1]
+
+
+async def test_a_listener_that_hears_again_ends_its_outage_and_one_that_falters_is_not_started_in_a_circle(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "taskwarden.runner")
+    starts: list[float] = []
+    async with World.of(Counts()) as world:
+
+        async def listen(hint: Any) -> None:
+            starts.append(world.clock.monotonic())
+            if len(starts) <= 3:
+                raise StoreUnavailable("memory", "no listeners now")
+            hint(Hint.DUE)
+            hint(Hint.CHANGED)
+            lasts = 600 if len(starts) % 20 == 0 else 0.01
+            await world.clock.sleep(timedelta(seconds=lasts))
+            raise StoreUnavailable("memory", "it falters")
+
+        world.store.listen = listen  # type: ignore[method-assign]  # the fault itself
+        async with world.running():
+            await world.clock.advance(timedelta(seconds=2))
+            heard = [record.getMessage() for record in caplog.records]
+            await world.clock.advance(timedelta(minutes=30))
+    steady = starts.index(next(start for start, after in pairwise(starts) if after - start >= 600))
+    goes, returns = (sum(said in message for message in heard) for said in ("does not answer", "answers again"))
+
+    assert len(starts) <= 30 * 60 / 5 + 20
+    assert goes - returns in {0, 1}
+    assert "listen()" in heard[0]
+    assert "answers again after 0." in heard[1]
+    assert starts[steady + 1] - starts[steady] == pytest.approx(600.1)  # at once, after one that lasted
 
 
 async def test_an_outcome_finished_during_an_outage_is_written_when_the_store_returns() -> None:

@@ -363,3 +363,17 @@ def test_it_works_where_the_loop_is_the_hosts(backend: str) -> None:
         return clock.monotonic()
 
     assert anyio.run(host, checkpoint, backend=backend) == 3_600.0
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_it_goes_on_in_the_event_loop_that_comes_after(backend: str) -> None:
+    clock = VirtualClock()
+
+    async def an_hour() -> None:
+        async with clock.autojump():
+            await clock.sleep(HOUR)
+
+    anyio.run(an_hour, backend=backend)
+    anyio.run(an_hour, backend=backend)
+
+    assert clock.monotonic() == 7_200.0

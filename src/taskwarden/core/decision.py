@@ -50,7 +50,7 @@ class Level(enum.StrEnum):
     ERROR = "error"
 
 
-# Effects are tuples: a policy makes two at the moment it trips, and frozen classes take three times as long.
+# What is made for each run, and at the moment a policy trips, is a tuple: a frozen class takes twice as long to make.
 class OpenIncident(NamedTuple):
     """Effect: an incident named *key* within the task's tenant opens, or gains one more sighting."""
 
@@ -77,8 +77,7 @@ class Notify(NamedTuple):
 Effect: TypeAlias = OpenIncident | ResolveIncident | Notify
 
 
-@attrs.frozen
-class Ran:
+class Ran(NamedTuple):
     """
     Event: a run ended.
 
@@ -131,8 +130,7 @@ class Silent:
 Event: TypeAlias = Ran | Resumed | RevisionChanged | Silent
 
 
-@attrs.frozen
-class Decision:
+class Decision(NamedTuple):
     """
     What follows an event.
 
@@ -190,8 +188,7 @@ class IntervalState:
     activity: Activity | None = None
 
 
-@attrs.frozen
-class Planned:
+class Planned(NamedTuple):
     """
     The next slot.
 

@@ -145,4 +145,4 @@ def _first(schedule: IntervalPolicy, state: IntervalState, now: datetime) -> Pla
         raise InvalidValue("schedule", schedule, f"raised {error!r} when asked for its first slot") from error
     if not isinstance(first, Planned):
         raise InvalidValue("schedule", schedule, f"must answer Planned(...), and answered {first!r}")
-    return first if first.at is None else attrs.evolve(first, at=utc(first.at, "the schedule's first slot"))
+    return first if first.at is None else first._replace(at=utc(first.at, "the schedule's first slot"))

@@ -44,6 +44,7 @@ LONG: Final = timedelta(hours=24)
 _LARGEST_SPREAD: Final = timedelta(seconds=60)
 _LEVELS: Final = 1 << 16
 """How many values jitter has."""
+_QUARTERS: Final = 4 * _LEVELS
 
 
 @attrs.frozen
@@ -137,7 +138,7 @@ def delay(code: str, step: int, period: timedelta | None, key: int, epoch: int) 
     By hash, over three quarters of the nominal delay and at most all of it.
     """
     whole = _expected(code, step, period)
-    return timedelta(0, 0, whole - whole * _drawn(f"{key} {epoch} {step}") // (4 * _LEVELS))
+    return MICROSECOND * (whole - whole * _drawn(f"{key} {epoch} {step}") // _QUARTERS)
 
 
 @lru_cache(maxsize=4096)

@@ -112,7 +112,11 @@ class AnyOf(_Several):
     """The strictest of *rules*."""
 
     def judge(self, facts: Facts) -> Opinion:
-        opinions = [said for rule in self.rules if (said := rule.judge(facts)) is not NOTHING]
+        opinions: list[Opinion] = []
+        for rule in self.rules:  # a comprehension would be one more call
+            said = rule.judge(facts)
+            if said is not NOTHING:
+                opinions.append(said)
         if len(opinions) < 2:
             return opinions[0] if opinions else NOTHING
         most = max(said.verdict for said in opinions)

@@ -246,7 +246,9 @@ class Sequential(Detector):
         if not state:
             return (self.up, at)
         total = state[0] + self.up
-        return (min(self._top, total), state[1])
+        if total > self._top:
+            total = self._top
+        return (total, state[1])
 
     def trips(self, state: State, at: int) -> bool:
         return state[0] >= self.threshold and at - state[1] >= self._span

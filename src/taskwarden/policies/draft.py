@@ -108,23 +108,9 @@ class Draft:
 
     def health(self) -> Health:
         """Return the health as it stands."""
-        return Health(
-            self.phase,
-            self.epoch,
-            self.last_token,
-            self.at,
-            self.next_at,
-            self.floor,
-            self.streak,
-            self.step,
-            self.detectors,
-            self._trouble(),
-            self.extra,
-        )
-
-    def _trouble(self) -> Trouble:
+        since = self.since
         trouble = Trouble(
-            self.since,
+            since,
             self.successes,
             self.suspect,
             self.suspect_at,
@@ -135,7 +121,21 @@ class Draft:
             self.relapse_until,
             self.relapse_step,
         )
-        return CALM if self.since is None and trouble == CALM else trouble
+        if since is None and trouble == CALM:
+            trouble = CALM
+        return Health(
+            self.phase,
+            self.epoch,
+            self.last_token,
+            self.at,
+            self.next_at,
+            self.floor,
+            self.streak,
+            self.step,
+            self.detectors,
+            trouble,
+            self.extra,
+        )
 
 
 def _no_later(instant: datetime | None, at: datetime) -> datetime | None:

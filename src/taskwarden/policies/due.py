@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from taskwarden.core.decision import Decision
 from taskwarden.core.instant import FAR_FUTURE, later
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from taskwarden.policies.policy import TaskPolicy
 
 __all__ = ["concluded", "raise_floor"]
+
+_BACKOFF: Final = Due.BACKOFF  # what nearly every failure comes to, by a global name: its class is slow to ask
 
 
 def concluded(
@@ -40,8 +42,8 @@ def concluded(
         failure: What failed, where something did.
         earliest: A rule says not to come before.
     """
-    draft.phase = move.to
-    at = _at(policy, draft, event, move.due, failure)
+    draft.phase, due = move
+    at = _backoff(policy, draft, event, failure) if due is _BACKOFF else _at(policy, draft, event, due, failure)
     if earliest is not None and at is not None:
         at = max(at, earliest)
     if draft.floor is not None:
@@ -54,7 +56,11 @@ def concluded(
 
 def _at(policy: TaskPolicy, draft: Draft, event: Ran, due: Due, failure: Failure | None) -> datetime | None:
     match due:
-        case Due.BACKOFF:
+        case Due.HELD if draft.definitive:
+            return _courtesy(policy, draft)
+        case Due.HELD if policy.hold is not None:
+            return later(draft.at, policy.hold)
+        case Due.HELD | Due.BACKOFF:
             return _backoff(policy, draft, event, failure)
         case Due.PLANNED | Due.KEPT:
             return None
@@ -66,12 +72,6 @@ def _at(policy: TaskPolicy, draft: Draft, event: Ran, due: Due, failure: Failure
             return max(draft.at, event.outcome.until) if isinstance(event.outcome, Snoozed) else draft.at
         case Due.COURTESY:
             return _courtesy(policy, draft)
-        case Due.HELD if draft.definitive:
-            return _courtesy(policy, draft)
-        case Due.HELD if policy.hold is not None:
-            return later(draft.at, policy.hold)
-        case Due.HELD:
-            return _backoff(policy, draft, event, failure)
         case _:
             assert_never(due)
 

@@ -36,6 +36,8 @@ _ZERO: Final = timedelta(0)
 _MOST_BITS_63: Final = (1 << 63) - 1
 _NO_STATE: Final[State] = ()
 _NONE: Final[frozenset[str]] = frozenset()
+# An enum's members, by a global name: looking one up on its class takes ten times as long.
+_HEALTHY, _MANUAL = Phase.HEALTHY, Trigger.MANUAL
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +68,7 @@ class TaskPolicy:
     _passing: tuple[tuple[str, Callable[[State], State]], ...] = attrs.field(init=False, repr=False, eq=False)
     _failing: tuple[tuple[str, _Fails, _Trips], ...] = attrs.field(init=False, repr=False, eq=False)
     _waits: bool = attrs.field(init=False, repr=False, eq=False)
+    _counts: bool = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.rules, Rule):
@@ -80,7 +83,8 @@ class TaskPolicy:
         watched = {detector.name: detector for detector in self.rules.detectors()}
         passing = tuple((name, each.passed) for name, each in watched.items())
         failing = tuple((name, each.failed, each.trips) for name, each in watched.items())
-        derive(self, _watched=watched, _passing=passing, _failing=failing, _waits=self.rules.waits)
+        counts = any(passed(_NO_STATE) for _, passed in passing)  # successes, too, from the first one on
+        derive(self, _watched=watched, _passing=passing, _failing=failing, _waits=self.rules.waits, _counts=counts)
         size = len(encode(_largest(watched)))
         if size > LARGEST_HEALTH:
             rule = f"must remember at most {LARGEST_HEALTH} bytes of a task, and might need {size}"
@@ -98,24 +102,18 @@ class TaskPolicy:
             type(event) is Ran
             and type(event.outcome) is Succeeded
             and health.trouble is CALM
-            and health.phase is Phase.HEALTHY
+            and health.phase is _HEALTHY
             and health.floor is None
             and event.token > health.last_token
             and event.epoch >= health.epoch
-            and event.trigger is not Trigger.MANUAL
+            and event.trigger is not _MANUAL
             and (health.high_water is None or health.high_water <= now)
         ):
             # Nothing is wrong, and nothing was: nearly every decision there is. The long way comes to the same.
-            return Decision(
-                Health(
-                    epoch=health.epoch,
-                    last_token=event.token,
-                    high_water=now,
-                    next_at=event.planned_at,
-                    detectors=self.passed(health.detectors),
-                    extra=health.extra,
-                )
-            )
+            states, epoch, at = health.detectors, health.epoch, event.planned_at
+            if states or self._counts:
+                states = self.passed(states)
+            return Decision(Health(_HEALTHY, epoch, event.token, now, at, None, 0, 0, states, CALM, health.extra))
         return decided(self, health, event, now)
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskwarden.core.executor import TaskExecutor
     from taskwarden.core.health import Health
     from taskwarden.core.outcome import Outcome
-    from taskwarden.core.protocols import FailurePolicy, IntervalPolicy, Registry
+    from taskwarden.core.protocols import FailurePolicy, IntervalPolicy, Registry, Store
     from taskwarden.core.task import TaskRecord
     from taskwarden.ids import Kind
 
@@ -45,6 +45,8 @@ class KindRules:
     timeout: float
     """Seconds; infinite without one."""
     base_delay: timedelta = timedelta(minutes=5)
+    _graced: IntervalPolicy | None = attrs.field(default=None, init=False)
+    _grace: timedelta | None = attrs.field(default=None, init=False)
 
     def schedule(self, task: TaskRecord[Any]) -> IntervalPolicy:
         """Return the schedule in force: the task's own, else the executor's."""
@@ -52,12 +54,17 @@ class KindRules:
 
     def grace(self, task: TaskRecord[Any]) -> timedelta | None:
         """Return how late a slot of *task* may be run; None: however late."""
+        schedule = task.schedule or self.executor.schedule or _FALLBACK
+        if schedule is self._graced:  # one value serves most tasks of a kind, and values do not change
+            return self._grace
         try:
-            grace = self.schedule(task).grace
-            return None if grace is None else span(grace, "grace", lo=timedelta(0))
+            grace = schedule.grace
+            self._grace = None if grace is None else span(grace, "grace", lo=timedelta(0))
         except Exception:
             _LOG.exception("task %s (%s): the interval policy's grace is broken; the slot is run", task.id, task.kind)
             return None
+        self._graced = schedule
+        return self._grace
 
     def typed(self, task: TaskRecord[Any]) -> TaskRecord[Any]:
         """
@@ -79,7 +86,14 @@ class KindRules:
             slot = now
         try:
             planned = self.schedule(claim.task).next(slot, claim.state, outcome, now)
-            _check(planned, slot)
+            if (
+                type(planned) is not Planned
+                or (at := planned.at) is None
+                or at.tzinfo is not UTC
+                or at <= slot
+                or planned.memory
+            ):
+                _check(planned, slot)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the host's code harms its own run only
@@ -119,18 +133,42 @@ def _broken(kind: str, error: BaseException) -> OpenIncident:
 
 @attrs.define(eq=False)
 class Kinds:
-    """The rules of each kind that a registry knows, made when first needed."""
+    """The rules of each kind that a registry knows, made when first needed; and the kinds' caps, told to the store."""
 
     registry: Registry
     default: FailurePolicy
-    _rules: dict[Kind, KindRules] = attrs.field(factory=dict, init=False)
+    capped: dict[Kind, None] = attrs.field(factory=dict, init=False)
+    """The kinds whose caps the store knows: only those may be claimed."""
+    broken: set[Kind] = attrs.field(factory=set, init=False)
+    """The kinds that the registry names and does not know: they are left alone."""
+    known: dict[Kind, KindRules] = attrs.field(factory=dict, init=False)
+
+    async def cap(self, store: Store) -> None:
+        """
+        Tell *store* the caps of the kinds that have come since this was last called; a registry only grows.
+
+        Raises:
+            Exception: The store's; what it was told already is remembered.
+        """
+        kinds = self.registry.kinds
+        if len(kinds) == len(self.capped) + len(self.broken):
+            return
+        for kind in [kind for kind in kinds if kind not in self.capped and kind not in self.broken]:
+            try:
+                most = self.registry.executor(kind).max_running
+            except Exception:  # the registry may be the host's own
+                _LOG.exception("kind %s: the registry names it and has no executor; its tasks are left alone", kind)
+                self.broken.add(kind)
+            else:
+                await store.limit_kind(kind, most)
+                self.capped[kind] = None
 
     def rules(self, kind: Kind) -> KindRules:
         """Return the rules of *kind*."""
-        rules = self._rules.get(kind)
+        rules = self.known.get(kind)
         if rules is None:
             executor = self.registry.executor(kind)
             timeout = float("inf") if executor.timeout is None else executor.timeout.total_seconds()
             rules = KindRules(executor, executor.failure_policy or self.default, self.default, timeout)
-            self._rules[kind] = rules
+            self.known[kind] = rules
         return rules

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from taskwarden.core.protocols import Clock, Store
     from taskwarden.ids import RunnerId, TaskId
     from taskwarden.runner._execution import Execution
-    from taskwarden.runner._outage import Outage
-    from taskwarden.runner._worker import Workers
+    from taskwarden.runner._outage import Line
+    from taskwarden.runner._workers import Workers
     from taskwarden.runner._writer import Writer
 
 __all__ = ["Deadlines", "Heartbeat", "kept"]
@@ -49,23 +49,22 @@ class Deadlines:
 
     clock: Clock
     workers: Workers
-    _next: float = attrs.field(default=inf, init=False)
     _sooner: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
     def watch(self, execution: Execution) -> None:
-        """Bound *execution*, which begins now."""
-        if execution.timeout_at < self._next or execution.lease_at < self._next:
-            self._next = min(execution.timeout_at, execution.lease_at)
-            self._sooner.set()
+        """Bound *execution*, which waits, and is to be cancelled sooner than all others."""
+        self.workers.bound = min(execution.timeout_at, execution.lease_at)
+        self._sooner.set()
 
     async def run(self) -> None:
         """Cancel what is overdue, until cancelled."""
+        workers = self.workers
         while True:
-            await self.clock.wait(self._sooner, None if self._next == inf else self._next)
+            await self.clock.wait(self._sooner, None if workers.bound == inf else workers.bound)
             self._sooner = anyio.Event()
             now = self.clock.monotonic()
             following = inf
-            for execution in list(self.workers.running.values()):
+            for execution in list(workers.running.values()):
                 if execution.cause is not None:
                     continue
                 if execution.timeout_at <= now:
@@ -74,7 +73,7 @@ class Deadlines:
                     execution.cancel(Cause.LEASE, now)
                 else:
                     following = min(following, execution.timeout_at, execution.lease_at)
-            self._next = following
+            workers.bound = following
 
 
 @attrs.define(eq=False)
@@ -83,39 +82,58 @@ class Heartbeat:
 
     store: Store
     clock: Clock
-    outage: Outage
+    line: Line
     workers: Workers
     writer: Writer
     name: RunnerId
     lease: timedelta
     _armed: bool = attrs.field(default=False, init=False)
     _arm: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _haste: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _until: float = attrs.field(default=inf, init=False)
+    """Until when (monotonic) every lease that is held is trusted."""
 
-    def watch(self) -> None:
-        """A run begins: there is something to renew."""
+    def overdue(self) -> bool:
+        """
+        Tell whether a lease that is held may be over.
+
+        Nothing should be claimed then: that would take over, as lost, what is only late (the loop was blocked, say).
+        """
+        return self.clock.monotonic() >= self._until
+
+    def fed(self, lease_at: float) -> None:
+        """There are claims, trusted until *lease_at*: there is something to renew."""
+        self._until = min(self._until, lease_at)
         if not self._armed:
             self._armed = True
             self._arm.set()
 
+    def hasten(self) -> None:
+        """Renew at once: a lease is over that is still wanted. A store that does not answer is given its time."""
+        self._haste.set()
+
     async def run(self) -> None:
         """Renew three times a lease while anything is held, until cancelled."""
         period = self.lease.total_seconds() / _RENEWALS
-        never = anyio.Event()
         while True:
             await self.clock.wait(self._arm, None)
-            self._arm = anyio.Event()
+            self._arm, self._haste = anyio.Event(), anyio.Event()
             begin = self.clock.monotonic() + period
             while True:
-                await self.clock.wait(never, begin)
+                await self.clock.wait(anyio.Event() if self.line.is_down else self._haste, begin)
+                self._haste = anyio.Event()
                 holds = self.writer.held() | self.workers.held()
                 if not holds:
                     break
                 begin = await self._renew(holds, period)
-            self._armed = False
+            self._armed, self._until = False, inf
+            self.line.answered()
+            self.workers.ended()
 
     async def _renew(self, holds: dict[TaskId, int], period: float) -> float:
         """Renew *holds*; return when to do so next."""
         sent = self.clock.monotonic()
+        before, self._until = self._until, inf  # what is claimed meanwhile is not renewed by this
         renewal: Renewal | None = None
         problem: Exception = TimeoutError(f"no answer within {PATIENCE} s")
         try:
@@ -126,7 +144,10 @@ class Heartbeat:
         except Exception as error:  # whatever a store raises, the heart goes on beating
             problem = error
         if renewal is None:
-            return self.outage.failed(problem)
-        self.outage.answered()
-        self.workers.prolong(holds, renewal.lost, sent + kept(self.lease))
+            self._until = min(self._until, before)
+            return self.line.failed(problem)
+        self.line.answered()
+        lease_at = sent + kept(self.lease)
+        self._until = min(self._until, lease_at)
+        self.workers.prolong(holds, renewal.lost, lease_at)
         return sent + period

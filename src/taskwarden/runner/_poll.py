@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import attrs
 
-from taskwarden.core.outcome import Failed, Succeeded
 from taskwarden.errors import Closed, UsageError
 from taskwarden.runner._lease import kept
 from taskwarden.runner._writer import PATIENCE
@@ -23,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from taskwarden.core.claim import Claims, Completion
+    from taskwarden.core.claim import Claims
+    from taskwarden.core.failure import Failure
     from taskwarden.core.protocols import Clock, Store
     from taskwarden.ids import RunnerId
     from taskwarden.runner._clock import StoreTime
-    from taskwarden.runner._outage import Outage
-    from taskwarden.runner._worker import Workers
+    from taskwarden.runner._outage import Line
+    from taskwarden.runner._workers import Workers
 
 __all__ = ["Poll"]
 
@@ -45,10 +45,12 @@ class Poll:
     store: Store
     clock: Clock
     time: StoreTime
-    outage: Outage
+    line: Line
     workers: Workers
     pending: Callable[[], int]
     """How many outcomes wait to be written."""
+    overdue: Callable[[], bool]
+    """Whether a lease that is held may be over."""
     name: RunnerId
     lease: timedelta
     until: float = attrs.field(default=0.0, init=False)
@@ -71,8 +73,8 @@ class Poll:
         self._rouse()
 
     def freed(self) -> None:
-        """A run has ended: there is room for another. That is news if there was none, or if due work was left."""
-        if not self._woken and (self._full or self.until <= self.clock.monotonic()):
+        """A run has ended: there is room for another. That is news if there was none."""
+        if self._full:
             self._rouse()
 
     def written(self, earliest: datetime | None) -> None:
@@ -85,35 +87,39 @@ class Poll:
                 self.until = at
                 self._rouse()
 
-    def look(self, completion: Completion) -> None:
+    def failed(self, failure: Failure) -> None:
         """Hold claims back after a fault of the host's own: it would fail every task alike."""
-        outcome = completion.outcome
-        if type(outcome) is not Failed:
-            if type(outcome) is Succeeded:
-                self._hold = _HOLD[0]
-            return
-        if outcome.failure.code.startswith("unknown.internal"):
-            now = self.clock.monotonic()
-            if now >= self._held_until:
-                self._held_until, self._hold = now + self._hold, min(self._hold * 2, _HOLD[1])
-        else:
+        ours = failure.code.startswith("unknown.internal")
+        if self.workers.succeeded or not ours:
+            self.workers.succeeded = False
             self._hold = _HOLD[0]
+        now = self.clock.monotonic()
+        if ours and now >= self._held_until:
+            self._held_until, self._hold = now + self._hold, min(self._hold * 2, _HOLD[1])
 
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._stopping:
             now = self.clock.monotonic()
             begin = max(self.until, self._held_until)
-            # Outcomes that cannot be written must not pile up: what is claimed would only add to them.
-            room = min(self.workers.free, _BATCH, 2 * self.workers.capacity - self.pending())
+            room = self._room()
             if room > 0 and now >= begin:
                 await self._claim(room, now)
                 continue
             # Full, it waits for room, however soon something is due; with room, for the next time.
-            self._full = room <= 0
+            self._full = self.workers.awaited = room <= 0
             await self.clock.wait(self._wake, None if self._full or begin == inf else begin)
             self._full = self._woken = False
             self._wake = anyio.Event()
+
+    def _room(self) -> int:
+        """Return for how many claims there is room; not above 0: for none, or it is not the time to ask."""
+        workers = self.workers
+        # Outcomes that cannot be written must not pile up: what is claimed would only add to them.
+        room = min(workers.free, _BATCH, 2 * workers.capacity - self.pending())
+        # A claim that has just come in is about to be begun, and much of it may be over at once. To ask for what little
+        # room there was meanwhile would make every other claim that small, for ever.
+        return 0 if room < len(workers.queue) or self.overdue() else room
 
     def _rouse(self) -> None:
         # Asked for by every run that ends: a flag is cheaper than an event that is set already.
@@ -128,18 +134,18 @@ class Poll:
         try:
             # Shielded, and bounded: cancelled in mid-claim, we would hold leases that we do not know of.
             with anyio.move_on_after(PATIENCE, shield=True):
-                claims = await self.store.claim(
-                    runner=self.name, kinds=self.workers.kinds.registry.kinds, limit=room, lease=self.lease
-                )
+                await self.workers.kinds.cap(self.store)
+                kinds = self.workers.kinds.capped.keys()
+                claims = await self.store.claim(runner=self.name, kinds=kinds, limit=room, lease=self.lease)
         except (Closed, UsageError):
             raise
         except Exception as error:  # whatever a store raises, the loop is armed again and the host lives
             problem = error
         if claims is None:
-            self.until = self.outage.failed(problem)
+            self.until = self.line.failed(problem)
             return
-        self.outage.answered()
-        self.time.set(claims.now)
+        self.line.answered()
+        self.time.told(claims.now, now)
         if claims.next_due is not None:
             self.until = min(self.until, self.time.monotonic(claims.next_due))
         if claims.claims:

@@ -81,8 +81,8 @@ class Runner:
         registry: Which executor runs which kind. Kinds that it does not know are left alone.
         name: Unique among all runners of the store; None: made of host, process and random bits.
         concurrency: Most runs at the same time; no more is claimed than can be started.
-        threads: Most blocking executors at the same time; the others wait in their run, their timeout running. One
-            whose run was cancelled is no longer counted, though its thread may go on.
+        threads: Most blocking executors at the same time; the others wait in their run, their timeout running. A thread
+            that goes on after its run was given up counts until it ends.
         lease: For how long a claim stays exclusive unless renewed, which happens three times within it. 0.1 s to a day.
         grace: How long a stop lets runs finish before they are cancelled and become Interrupted. 0 s to a day.
         clock: Time; a virtual one in tests.
@@ -124,7 +124,8 @@ class Runner:
 
         Calls ``task_status.started()`` when it is about to claim. Cancelled, it does not wait for the grace period:
         runs are cancelled and become Interrupted. Either way outcomes are written before it ends, for which it takes
-        at most 20 s more. A store that does not answer is waited for.
+        at most 10 s after the last run has ended, whatever the store does. At the start, a store that does not answer
+        is waited for.
 
         Raises:
             Closed: The store was closed, or this runner has been started before.
@@ -149,9 +150,10 @@ class Runner:
             self._poll = parts.poll
             if self._stopping.is_set():
                 parts.poll.stop()
+            await parts.begun.wait()
             task_status.started()
             _LOG.info("runner %s: started; kinds %s", self.name, ", ".join(sorted(self.registry.kinds)))
-            await parts.poll.run()
+            await parts.stopped.wait()
             await parts.drain(self.grace)
         _LOG.info("runner %s: stopped", self.name)
 
@@ -186,20 +188,18 @@ class Runner:
             raise raised
 
     async def _reach_store(self) -> datetime | None:
-        """Return the store's time, and tell it the kinds' caps; wait for one that is not there yet. None: stopped."""
-        outage = Outage(self.clock, self.name)
+        """Return the store's time; wait for one that is not there yet. None: stopped."""
+        line = Outage(self.clock, self.name).line("now")
         while not self._stopping.is_set():
             try:
                 with anyio.fail_after(PATIENCE):
                     now = await self.store.now()
-                    for kind in self.registry.kinds:
-                        await self.store.limit_kind(kind, self.registry.executor(kind).max_running)
             except Closed:
                 raise
             except Exception as error:  # whatever a store raises, the host lives
-                await self.clock.wait(self._stopping, outage.failed(error))
+                await self.clock.wait(self._stopping, line.failed(error))
             else:
-                outage.answered()
+                line.answered()
                 return now
         return None
 

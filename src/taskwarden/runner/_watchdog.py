@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskwarden.core.claim import Claim
-    from taskwarden.runner._execution import Execution
 
 __all__ = ["Watchdog", "blocked_incident"]
 
@@ -36,11 +35,11 @@ class Watchdog:
     Looks at what has the event loop, from outside of it.
 
     Args:
-        stepping: Tells whose code has the event loop just now.
+        stepping: Tells whose code has the event loop just now, and which step of all that is.
         limit: Seconds from which on it is worth an alarm: the lease.
     """
 
-    stepping: Callable[[], Execution | None]
+    stepping: Callable[[], tuple[Claim | None, int]]
     limit: float
     blocked: deque[Claim] = attrs.field(factory=deque, init=False)
     """Claims whose executor blocked the loop; the loop takes them out when it is free again."""
@@ -57,22 +56,22 @@ class Watchdog:
         self._end.set()
 
     def _look(self) -> None:
-        suspect: tuple[Execution, int] | None = None
+        suspect: int | None = None
         looks = 0
-        told: Execution | None = None
+        told: Claim | None = None
         while not self._end.wait(self.limit / _LOOKS):
-            execution = self.stepping()
-            seen = None if execution is None else (execution, execution.steps)
+            claim, step = self.stepping()
+            seen = None if claim is None else step
             looks = looks + 1 if seen is not None and seen == suspect else 0
             suspect = seen
-            if execution is not None and looks >= _LOOKS and execution is not told:
-                told = execution
-                task = execution.claim.task
+            if claim is not None and looks >= _LOOKS and claim is not told:
+                told = claim
+                task = claim.task
                 _LOG.error(
                     "task %s (%s of %s): its executor has blocked the event loop for more than %.0f s; its lease ends",
                     *(task.id, task.kind, task.tenant, self.limit),
                 )
-                self.blocked.append(execution.claim)
+                self.blocked.append(claim)
 
 
 def blocked_incident(claim: Claim) -> OpenIncident:

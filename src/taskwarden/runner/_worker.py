@@ -1,283 +1,270 @@
 """
-Step 3 at work: long-lived workers that take claims from one queue and execute them, each isolated and bounded.
+Step 3 at work: one long-lived worker, which executes one claim after another, each isolated and bounded.
 
 A worker keeps one cancel scope while its runs end by themselves. A run is cancelled through that scope, after which the
-worker leaves it and opens another, so that the next run cannot be hit by what was meant for the last.
+worker leaves it and opens another, so that the next run cannot be hit by what was meant for the last. A worker that a
+run has left unsound runs nothing more: see ``_soundness``.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import deque
-from math import inf
-from typing import TYPE_CHECKING, Final, assert_never
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from taskwarden.classify import classify
 from taskwarden.core.claim import Deferral
 from taskwarden.core.decision import Level, OpenIncident
 from taskwarden.core.executor import RunContext
-from taskwarden.core.failure import Confidence, Failure, TaskFailure
 from taskwarden.core.instant import later
-from taskwarden.core.outcome import Failed, Interrupted, Skipped, Snoozed, Succeeded
-from taskwarden.core.payload import to_json_text
-from taskwarden.errors import InvalidValue, UsageError, shown
+from taskwarden.core.outcome import Failed, Interrupted, Succeeded
 from taskwarden.runner._attempt import complete, unrun
 from taskwarden.runner._execution import Cause, Execution, GaveUp, drive
+from taskwarden.runner._outcome import failed, interrupted, is_hosts, returned
+from taskwarden.runner._soundness import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable
+    from datetime import datetime
 
-    from taskwarden.core.claim import Claim, Completion, Holds
-    from taskwarden.core.decision import Effect
-    from taskwarden.core.executor import InThread
-    from taskwarden.core.outcome import Outcome
-    from taskwarden.core.protocols import Clock
-    from taskwarden.ids import TaskId
-    from taskwarden.runner._clock import StoreTime
-    from taskwarden.runner._kind import KindRules, Kinds
+    from taskwarden.core.claim import Claim
+    from taskwarden.core.session import Progress
+    from taskwarden.runner._kind import KindRules
+    from taskwarden.runner._outcome import Ended
+    from taskwarden.runner._workers import Workers
 
-__all__ = ["Workers"]
+__all__ = ["Unsound", "Worker"]
 
 _LOG: Final = logging.getLogger("taskwarden.runner")
 _TURN: Final = (64, 0.005)
 """After so many runs that end without waiting, or so many seconds of them, a worker lets others have the event loop."""
+_INTERRUPTED: Final = Interrupted("the host stopped the runner")
+
+
+class Unsound(Exception):
+    """A worker ends: a run has left it unsound, or was dropped and has ended at last. All was told and delivered."""
 
 
 @attrs.define(eq=False)
-class Workers:
-    """
-    The workers of one runner.
+class Worker:
+    """One worker. At most one run is in it at a time."""
 
-    Args:
-        capacity: Most runs at the same time.
-        deliver, defer: Take each completion, and each claim given back unrun, at once and without waiting.
-        freed: Called when a run has ended.
-        watch: Called with each execution that begins.
-    """
+    workers: Workers
+    counted: bool = attrs.field(default=True, init=False)
+    """Whether it is one of those that take claims; not so once it waits for a run that was dropped."""
+    spent: bool = attrs.field(default=False, init=False)
+    """Whether it ends because of what a run did, and that was told."""
+    _scope: anyio.CancelScope = attrs.field(init=False)
+    _sound: Callable[[], bool] = attrs.field(init=False)
+    _now: float = attrs.field(init=False)
+    """The monotonic clock when this worker last went on."""
+    _at: datetime | None = attrs.field(default=None, init=False)
+    """The same by the store's clock, where it is known: a run that follows another at once begins when that ended."""
 
-    clock: Clock
-    time: StoreTime
-    kinds: Kinds
-    capacity: int
-    in_thread: InThread
-    deliver: Callable[[Completion], None]
-    defer: Callable[[Deferral], None]
-    freed: Callable[[], None]
-    watch: Callable[[Execution], None]
-    running: dict[TaskId, Execution] = attrs.field(factory=dict, init=False)
-    stepping: Execution | None = attrs.field(default=None, init=False)
-    """Whose code has the event loop just now; the watchdog looks at it from its thread."""
-    _queue: deque[tuple[Claim, float]] = attrs.field(factory=deque, init=False)
-    _idle: list[anyio.Event] = attrs.field(factory=list, init=False)
-    _count: int = attrs.field(default=0, init=False)
-    _since: float = attrs.field(default=0.0, init=False)
-    """When workers last let others have the event loop."""
-    _tg: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
+    async def serve(self) -> None:
+        """
+        Execute what is queued, until cancelled.
 
-    @property
-    def free(self) -> int:
-        """How many more claims can be started at once."""
-        return self.capacity - len(self.running) - len(self._queue)
-
-    def held(self) -> dict[TaskId, int]:
-        """Return task and token of what runs or is about to, so that its leases are kept."""
-        queued = {claim.task.id: claim.token for claim, _ in self._queue}
-        return queued | {id_: it.claim.token for id_, it in self.running.items() if it.cause is not Cause.LOST}
-
-    def open(self, tg: anyio.abc.TaskGroup) -> None:
-        """Start workers in *tg* from now on."""
-        self._tg = tg
-
-    def feed(self, claims: Sequence[Claim], lease_at: float) -> None:
-        """Begin *claims*, whose runs are cancelled at *lease_at* (monotonic) unless the lease is renewed."""
-        self._queue.extend((claim, lease_at) for claim in claims)
-        self.wake()
-
-    def prolong(self, holds: Holds, lost: Collection[TaskId], lease_at: float) -> None:
-        """Take note that the leases of *holds* were renewed, but for the *lost* ones, which are cancelled."""
-        self._queue = deque(
-            (claim, lease_at if holds.get(claim.task.id) == claim.token else until) for claim, until in self._queue
-        )
-        for id_, execution in list(self.running.items()):
-            if holds.get(id_) != execution.claim.token:
-                continue
-            if id_ in lost:
-                execution.cancel(Cause.LOST, self.clock.monotonic())
-            else:
-                execution.lease_at = lease_at
-
-    def give_back(self, reason: str) -> None:
-        """Complete what is queued and not begun as Interrupted."""
-        while self._queue:
-            claim, _ = self._queue.popleft()
-            now = self.time.now()
-            self.deliver(complete(claim, self.kinds.rules(claim.task.kind), Interrupted(reason), now, now))
-
-    def wake(self) -> None:
-        """Let another worker go on with the queue, if there is something in it."""
-        if not self._queue:
-            return
-        if self._idle:
-            self._idle.pop().set()
-        elif self._count < self.capacity and self._tg is not None:
-            self._count += 1
-            self._tg.start_soon(self._work, name=f"taskwarden worker {self._count}")
-
-    async def _work(self) -> None:
-        """Serve until cancelled. A worker that an executor has damaged is replaced, and harms no other run."""
-        try:
-            await self._serve()
-        except (Exception, anyio.get_cancelled_exc_class()) as error:
-            # An executor may have cancelled the task that it runs in, and returned: that is not the host's word.
-            if isinstance(error, UsageError) or anyio.current_effective_deadline() == -inf:
-                raise
-            _LOG.error("a worker was left unsound by an executor and is replaced: %r", error)
-        finally:
-            self._count -= 1
-        self.wake()
-
-    async def _serve(self) -> None:
-        monotonic = self.clock.monotonic
-        runs = 0
+        Raises:
+            Unsound: This worker can execute nothing more.
+        """
+        workers = self.workers
+        queue = workers.queue
+        runs, workers.since = 0, self._look()
         while True:
-            with anyio.CancelScope() as scope:
-                while not scope.cancel_called:
-                    while not self._queue:
-                        await self._rest()
-                        runs, self._since = 0, monotonic()
-                    claim, lease_at = self._queue.popleft()
-                    await self._run(claim, lease_at, scope)
+            with anyio.CancelScope() as self._scope:
+                self._sound = probe(self._scope)
+                while not self._scope.cancel_called:
+                    while not queue:
+                        await workers.rest()
+                        runs, workers.since = 0, self._look()
+                    claim, lease_at = queue.popleft()
+                    execution = self._begin(claim, lease_at)
+                    if execution is not None:
+                        await self._go_on(execution)
                     runs += 1
-                    if runs >= _TURN[0] or monotonic() - self._since >= _TURN[1]:
+                    if runs >= _TURN[0] or self._now - workers.since >= _TURN[1]:
+                        workers.turned()
                         await anyio.lowlevel.checkpoint()
-                        runs, self._since = 0, monotonic()
+                        runs, workers.since = 0, self._look()
 
-    async def _rest(self) -> None:
-        turn = anyio.Event()
-        self._idle.append(turn)
-        try:
-            await turn.wait()
-        finally:
-            if turn in self._idle:
-                self._idle.remove(turn)
+    def _look(self) -> float:
+        """Look at the clock; to be done whenever this worker has waited."""
+        self._now, self._at = self.workers.monotonic(), None
+        return self._now
 
-    async def _run(self, claim: Claim, lease_at: float, scope: anyio.CancelScope) -> None:
-        begun = self.clock.monotonic()
-        started_at = self.time.at(begun)
-        try:
-            rules = self.kinds.rules(claim.task.kind)
-        except Exception:
-            task = claim.task
-            _LOG.exception("task %s (%s of %s): no executor; its lease expires", task.id, task.kind, task.tenant)
-            self.freed()
-            return
-        instead = unrun(claim, rules) if begun < lease_at else Interrupted("claimed too late: the lease was over")
+    def _begin(self, claim: Claim, lease_at: float) -> Execution | None:
+        """Take the first step of *claim*'s run; return what is to be gone on with, None where it is over."""
+        workers, task = self.workers, claim.task
+        now = self._now
+        if now >= lease_at:
+            workers.set_aside(claim)
+            return None
+        rules = workers.rules.get(task.kind) or self._rules(claim)
+        if rules is None:
+            workers.ended()
+            return None
+        started_at = self._at or workers.time.at(now)
+        instead = unrun(claim, rules)
         if instead is not None:
             if isinstance(instead, Deferral):
-                self.defer(instead)
+                workers.defer(instead)
             else:
-                self.deliver(complete(claim, rules, instead, started_at, started_at))
-            self.freed()
-            return
-        timeout = rules.executor.timeout
-        context = RunContext(claim, None if timeout is None else later(started_at, timeout), self.in_thread)
-        execution = Execution(claim, context, scope, begun + rules.timeout, lease_at)
-        self.running[claim.task.id] = execution
-        self.watch(execution)
-        effects: tuple[Effect, ...] = ()
-        result: str | None = None
-        leave: BaseException | None = None
+                workers.deliver(complete(claim, rules, instead, started_at, started_at))
+            workers.ended()
+            return None
+        executor = rules.executor
+        deadline = None if executor.timeout is None else later(started_at, executor.timeout)
+        context = RunContext(claim, deadline, workers.in_thread, workers.sessions)
+        coroutine = None
+        workers.stepping = claim
+        workers.steps += 1
         try:
-            outcome = await self._execute(execution, rules)
-            if type(outcome) is Succeeded and outcome.result is not None:
-                result, effects = _kept(outcome, rules.executor.kind)
-        except BaseException as error:  # an executor's error is an outcome; what is the host's goes on below
-            leave = error if await _is_hosts(execution, error) else None
-            outcome = _outcome(execution, rules, error, of_host=leave is not None)
+            coroutine = executor.execute(rules.typed(task), context)
+            step = copy_context().run
+            trap = step(coroutine.send, None)
+        except StopIteration as stop:
+            ended = returned(rules, stop.value) if coroutine is not None else (failed(rules, stop), None, ())
+        except KeyboardInterrupt as error:
+            try:
+                self._end(claim, rules, (_INTERRUPTED, None, ()), started_at)
+            finally:
+                raise error
+        except BaseException as error:  # an executor's error is an outcome
+            ended = (failed(rules, error), None, ())
+        else:
+            timeout_at = now + rules.timeout
+            return Execution(
+                *(claim, rules, context, self._scope, started_at, timeout_at, lease_at, coroutine, step, trap)
+            )
         finally:
-            if self.running.get(claim.task.id) is execution:
-                del self.running[claim.task.id]
-        if execution.cause is not Cause.LOST:
-            completion = complete(claim, rules, outcome, started_at, self.time.now(), result, effects)
-            self.deliver(completion)
-        self.freed()
-        if isinstance(leave, KeyboardInterrupt):
-            raise leave
+            workers.stepping = None
+        self._end(claim, rules, ended, started_at)
+        return None
+
+    def _rules(self, claim: Claim) -> KindRules | None:
+        """Return the rules of a kind that was not met before; None: a registry that does not know its own kinds."""
+        task = claim.task
+        try:
+            return self.workers.kinds.rules(task.kind)
+        except Exception:
+            _LOG.exception("task %s (%s of %s): no executor; its lease expires", task.id, task.kind, task.tenant)
+            return None
+
+    async def _go_on(self, execution: Execution) -> None:
+        """Take *execution*, which waits, to its end."""
+        workers, claim, rules = self.workers, execution.claim, execution.rules
+        leave: BaseException | None = None
+        ended: Ended | None
+        workers.begin(execution)
+        try:
+            value = await drive(execution, workers, workers.monotonic, self._drop)
+            ended = returned(rules, value)
+            if execution.context.progress is not None:
+                ended = await self._settled(execution, execution.context.progress, ended)
+        except BaseException as error:  # an executor's error is an outcome; what is the host's goes on below
+            if execution.dropped:
+                raise self._spent() from error
+            leave = error if await is_hosts(execution, error, self._sound) else None
+            if isinstance(error, GaveUp):
+                _tell_dropped(claim)
+            outcome = interrupted(execution) or (failed(rules, error) if leave is None else _INTERRUPTED)
+            ended = (outcome, None, ())
+        finally:
+            if execution.context.progress is not None:
+                await execution.context.progress.close()
+            workers.end(execution)
+        try:
+            self._end(claim, rules, None if execution.cause is Cause.LOST else ended, execution.started_at)
+        finally:
+            if isinstance(leave, KeyboardInterrupt):
+                raise leave
         if leave is not None:
             await anyio.lowlevel.checkpoint()  # raises the host's cancellation, pure, whatever the executor made of it
 
-    async def _execute(self, execution: Execution, rules: KindRules) -> Outcome:
-        executor = rules.executor
-        task = rules.typed(execution.claim.task)
-        value = await drive(executor.execute(task, execution.context), execution, self)
-        if value is None:
-            return _SUCCEEDED
-        if type(value) in _OUTCOMES:
-            return value
-        raise TypeError(f"execute() returned {shown(value)}; return Succeeded(result), Skipped or Snoozed")
+    async def _settled(self, execution: Execution, progress: Progress, ended: Ended) -> Ended | None:
+        """
+        Write how a run *ended* in its own transaction, and commit; None: that is done, or refused.
+
+        Returns:
+            What is to be written by itself, as what the run has written is rolled back.
+        """
+        workers, (outcome, result, effects) = self.workers, ended
+        if execution.cause is not None:  # whatever the executor made of its cancellation, its transaction is gone
+            instead = interrupted(execution)
+            return ended if instead is None else (instead, None, ())
+        if type(outcome) is Failed or not progress.pending:
+            return ended
+        now = workers.time.at(workers.monotonic())
+        completion = complete(execution.claim, execution.rules, outcome, execution.started_at, now, result, effects)
+        receipt = await progress.complete(completion)
+        workers.settled(completion, receipt)
+        if type(outcome) is Succeeded:
+            workers.succeeded = True
+        return None
+
+    def _end(self, claim: Claim, rules: KindRules, ended: Ended | None, started_at: datetime) -> None:
+        """
+        Deliver how a run *ended*; None: its outcome would not be taken.
+
+        Raises:
+            Unsound: It has left this worker unsound, as an incident says that is delivered with it.
+        """
+        workers = self.workers
+        self._now = now = workers.monotonic()
+        self._at = at = workers.time.at(now)
+        sound = self._sound()
+        if not sound:
+            _tell_unsound(claim)
+        if ended is not None:
+            outcome, result, effects = ended
+            if not sound:
+                effects = (*effects, _unsound_incident(claim))
+            workers.deliver(complete(claim, rules, outcome, started_at, at, result, effects))
+            if type(outcome) is Succeeded:
+                workers.succeeded = True
+            elif type(outcome) is Failed:
+                workers.failed(outcome.failure)
+        if workers.awaited:
+            workers.ended()
+        if not sound:
+            raise self._spent()
+
+    def _spent(self) -> Unsound:
+        self.spent = True
+        return Unsound()
+
+    def _drop(self, execution: Execution) -> None:
+        """Deliver the outcome of *execution*, which was given up, though it needs time to end; others go on."""
+        workers = self.workers
+        _tell_dropped(execution.claim)
+        workers.end(execution)
+        outcome = interrupted(execution)
+        if outcome is not None and execution.cause is not Cause.LOST:
+            now = workers.time.at(workers.monotonic())
+            workers.deliver(complete(execution.claim, execution.rules, outcome, execution.started_at, now))
+        workers.dismiss(self)
+        workers.wake()
+        workers.ended()
 
 
-_SUCCEEDED: Final = Succeeded()
-_OUTCOMES: Final = frozenset({Succeeded, Skipped, Snoozed})
+def _tell_dropped(claim: Claim) -> None:
+    task = claim.task
+    _LOG.error("task %s (%s of %s): ignored its cancellation and was dropped", task.id, task.kind, task.tenant)
 
 
-async def _is_hosts(execution: Execution, error: BaseException) -> bool:
-    """Tell whether *error* is not the executor's: the host cancels the runner, or the keyboard interrupts."""
-    if isinstance(error, KeyboardInterrupt):
-        return True
-    if execution.cause is not None:
-        return False
-    if isinstance(error, anyio.get_cancelled_exc_class()):
-        # The host's loop may be cancelling every child task by itself, and ours before the one that holds our scope.
-        for _ in range(2):
-            await anyio.lowlevel.cancel_shielded_checkpoint()
-    return anyio.current_effective_deadline() == -inf
+def _tell_unsound(claim: Claim) -> None:
+    task = claim.task
+    _LOG.error(
+        "task %s (%s of %s): its executor left a cancel scope or task group open; the worker that ran it is replaced",
+        *(task.id, task.kind, task.tenant),
+    )
 
 
-def _outcome(execution: Execution, rules: KindRules, error: BaseException, *, of_host: bool) -> Outcome:
-    """Return what the exception that ended an execution means."""
-    task = execution.claim.task
-    if isinstance(error, GaveUp):
-        _LOG.error("task %s (%s of %s): ignored its cancellation and was dropped", task.id, task.kind, task.tenant)
-    match execution.cause:
-        case Cause.TIMEOUT:
-            message = f"cancelled after its timeout of {rules.executor.timeout}"
-            return Failed(Failure("network_error.timeout", message, confidence=Confidence.EXPLICIT))
-        case Cause.LEASE | Cause.LOST:
-            return Interrupted("the lease could not be renewed in time")
-        case Cause.STOP:
-            return Interrupted("the runner stopped")
-        case None:
-            return Interrupted("the host stopped the runner") if of_host else Failed(_failure(rules, error))
-        case _:
-            assert_never(execution.cause)
-
-
-def _failure(rules: KindRules, error: BaseException) -> Failure:
-    try:
-        if isinstance(error, Exception) and not isinstance(error, TaskFailure):
-            named: object = rules.executor.classify(error)
-            if isinstance(named, Failure):
-                return named
-    except KeyboardInterrupt:
-        raise
-    except BaseException as broken:  # the host's code harms its own run only
-        _LOG.exception("kind %s: its classify() raised; the classifier decided", rules.executor.kind)
-        error.add_note(f"classify() raised {broken!r}")
-    return classify(error)
-
-
-def _kept(outcome: Succeeded, kind: str) -> tuple[str | None, tuple[Effect, ...]]:
-    """Return the result as text to keep; one that is no JSON or too large is dropped, and an incident says so."""
-    try:
-        return to_json_text(outcome.result, "result"), ()
-    except InvalidValue as error:
-        title = f"A result of kind {kind} was not kept: {error}"
-        _LOG.warning("%s", title)
-        incident = OpenIncident(f"result:{kind}", "config_error.result", title[:500], Level.WARNING)
-        return json.dumps({"not_kept": error.rule[:200]}), (incident,)
+def _unsound_incident(claim: Claim) -> OpenIncident:
+    kind = claim.task.kind
+    title = f"The executor of kind {kind} left a cancel scope or task group open, or cancelled its own child task"
+    return OpenIncident(f"unsound:{kind}", "unknown.scope_left_open", title, Level.ERROR)

@@ -22,10 +22,10 @@ from taskwarden.errors import Closed, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskwarden.core.claim import Completion, Deferral
+    from taskwarden.core.claim import Claim, Completion, Deferral
     from taskwarden.core.protocols import Clock, Store
     from taskwarden.ids import TaskId
-    from taskwarden.runner._outage import Outage
+    from taskwarden.runner._outage import Line
 
 __all__ = ["Writer"]
 
@@ -47,80 +47,109 @@ class Writer:
 
     store: Store
     clock: Clock
-    outage: Outage
+    line: Line
     written: Callable[[datetime | None], None]
     _completions: list[Completion] = attrs.field(factory=list, init=False)
     _deferrals: list[Deferral] = attrs.field(factory=list, init=False)
     _arrived: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _woken: bool = attrs.field(default=False, init=False)
     _batch: list[Completion] = attrs.field(factory=list, init=False)
+    _deferring: list[Deferral] = attrs.field(factory=list, init=False)
     _singly: int = attrs.field(default=0, init=False)
+    _completed_last: bool = attrs.field(default=False, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _given_up: bool = attrs.field(default=False, init=False)
+    _scope: anyio.CancelScope = attrs.field(factory=lambda: anyio.CancelScope(shield=True), init=False)
 
     @property
     def pending(self) -> int:
         """How many are delivered and not yet written."""
-        return len(self._completions) + len(self._deferrals) + len(self._batch)
+        return len(self._completions) + len(self._deferrals) + len(self._batch) + len(self._deferring)
 
     def held(self) -> dict[TaskId, int]:
         """Return task and token of what waits, so that its leases are kept."""
-        claims = [it.claim for it in (*self._batch, *self._completions)] + [it.claim for it in self._deferrals]
+        given_back = (it.claim for it in (*self._deferring, *self._deferrals))
+        claims = [*(it.claim for it in (*self._batch, *self._completions)), *given_back]
         return {claim.task.id: claim.token for claim in claims}
 
     def deliver(self, completion: Completion) -> None:
         """Take *completion*, to be written soon."""
         self._completions.append(completion)
         if not self._woken:  # a flag is cheaper than an event that is set already
-            self._woken = True
-            self._arrived.set()
+            self._rouse()
 
     def defer(self, deferral: Deferral) -> None:
         """Take *deferral*, to be written soon."""
         self._deferrals.append(deferral)
+        self._rouse()
+
+    def settled(self, completion: Completion, receipt: Receipt) -> None:
+        """Take note that *completion* was written by other means."""
+        self.written(_told([completion], [receipt]))
+
+    def close(self) -> None:
+        """Nothing more will be delivered: what there is may be the last."""
+        self._closed = True
+        self._rouse()
+
+    def hurry(self) -> None:
+        """Take ``PATIENCE`` of real time from now on, and no more, whatever is under way or still to come."""
+        self._scope.deadline = anyio.current_time() + PATIENCE
+
+    async def run(self) -> None:
+        """Write until closed; cancellation does not end it, ``hurry`` does."""
+        with self._scope:
+            while not self._closed:
+                await self.clock.wait(self._arrived, None)
+                self._arrived, self._woken = anyio.Event(), False
+                await self._write_all()
+
+    async def finish(self) -> None:
+        """Write what ``run`` could not, as the event loop itself ended it; and say what is left in the end."""
+        with anyio.CancelScope(deadline=self._scope.deadline, shield=True):
+            if not self._given_up:
+                await self._write_all()
+        if self.pending:
+            # Not lost for good: the leases expire, and other runners take the tasks over.
+            _LOG.error("runner %s: ended with %d outcomes not written", self.line.runner, self.pending)
+
+    def _rouse(self) -> None:
         self._woken = True
         self._arrived.set()
 
-    async def run(self) -> None:
-        """Write until cancelled."""
-        while True:
-            await self.clock.wait(self._arrived, None)
-            self._arrived, self._woken = anyio.Event(), False
-            while self._completions or self._deferrals:
-                again = await self._write()
-                if again is not None:
-                    await self.clock.wait(anyio.Event(), again)
-
-    async def finish(self) -> None:
-        """Write what is left, within ``PATIENCE`` of real time, cancelled or not."""
-        with anyio.move_on_after(PATIENCE, shield=True):
-            while self._completions or self._deferrals:
-                again = await self._write()
-                if again is not None:
-                    await self.clock.wait(anyio.Event(), again)
-        if self.pending:
-            # Not lost for good: the leases expire, and other runners take the tasks over.
-            _LOG.error("runner %s: ended with %d outcomes not written", self.outage.runner, self.pending)
+    async def _write_all(self) -> None:
+        while self._completions or self._deferrals:
+            again = await self._write()
+            if again is not None:
+                await self.clock.wait(anyio.Event(), again)
 
     async def _write(self) -> float | None:
         """Write one batch; return when to try again if the store did not answer, with the batch kept."""
-        most = 1 if self._singly else _BATCH
-        self._singly = max(self._singly - 1, 0)
-        self._batch, self._completions = self._completions[:most], self._completions[most:]
-        deferring, self._deferrals = (self._deferrals, []) if not self._batch else ([], self._deferrals)
+        # By turns: under load there is always another completion, and deferrals would wait for ever.
+        if self._deferrals and (self._completed_last or not self._completions):
+            self._deferring, self._deferrals = self._deferrals, []
+        else:
+            most = 1 if self._singly else _BATCH
+            self._singly = max(self._singly - 1, 0)
+            self._batch, self._completions = self._completions[:most], self._completions[most:]
+        self._completed_last = not self._deferring
         receipts: Sequence[Receipt] | None = None
         problem: Exception = TimeoutError(f"no answer within {PATIENCE} s")
         try:
-            # Shielded, and bounded: a cancellation in mid-write would leave it open whether the outcome was recorded.
-            with anyio.move_on_after(PATIENCE, shield=True):
-                if self._batch:
-                    receipts = await self.store.complete(self._batch)
+            # Within the shield of `run`: a cancellation in mid-write would leave it open whether it was recorded.
+            with anyio.move_on_after(PATIENCE):
+                if self._deferring:
+                    receipts = await self.store.defer(self._deferring)
                 else:
-                    receipts = await self.store.defer(deferring)
+                    receipts = await self.store.complete(self._batch)
         except Closed:
-            _LOG.error("runner %s: the store was closed before all outcomes were written", self.outage.runner)
+            self._given_up = True
+            _LOG.error("runner %s: the store was closed before all outcomes were written", self.line.runner)
             raise
         except UsageError as error:
-            if len(self._batch) == 1:
-                _tell_dropped(self._batch[0], error)
+            if len(self._batch) <= 1:
+                for claim in [it.claim for it in self._batch] + [it.claim for it in self._deferring]:
+                    _tell_dropped(claim, error)
                 receipts = ()
             else:
                 # One outcome that the store will not take must not hold up the others: they go one by one for a while.
@@ -129,30 +158,33 @@ class Writer:
         except Exception as error:  # whatever a store raises, outcomes are kept and the host lives
             problem = error
         finally:
-            batch, self._batch = self._batch, []
+            batch, self._batch, deferring, self._deferring = self._batch, [], self._deferring, []
             if receipts is None:
                 self._completions[:0] = batch
                 self._deferrals[:0] = deferring
         if receipts is None:
-            return self.clock.monotonic() if self._singly else self.outage.failed(problem)
-        self.outage.answered()
-        _tell(batch, receipts)
-        times = [it.next_run_at for it in batch if it.next_run_at is not None] + [it.until for it in deferring]
-        self.written(min(times, default=None))
+            return self.clock.monotonic() if self._singly else self.line.failed(problem)
+        self.line.answered()
+        self.written(min((it.until for it in deferring), default=None) if deferring else _told(batch, receipts))
         return None
 
 
-def _tell_dropped(completion: Completion, error: UsageError) -> None:
-    task = completion.claim.task
+def _tell_dropped(claim: Claim, error: UsageError) -> None:
+    task = claim.task
     _LOG.error(
-        "task %s (%s of %s): the store refuses its outcome, which is dropped; its lease expires and the slot is tried "
-        "again: %s",
+        "task %s (%s of %s): the store refuses what became of it, which is dropped; its lease expires and the slot is "
+        "tried again: %s",
         *(task.id, task.kind, task.tenant, error),
     )
 
 
-def _tell(completions: Sequence[Completion], receipts: Sequence[Receipt]) -> None:
+def _told(completions: Sequence[Completion], receipts: Sequence[Receipt]) -> datetime | None:
+    """Tell what people should know of what was written; return the earliest next time in it."""
+    earliest: datetime | None = None
     for completion, receipt in zip(completions, receipts, strict=False):
+        at = completion.next_run_at
+        if at is not None and (earliest is None or at < earliest):
+            earliest = at
         if receipt is Receipt.REFUSED:
             task = completion.claim.task
             _LOG.warning(
@@ -162,3 +194,4 @@ def _tell(completions: Sequence[Completion], receipts: Sequence[Receipt]) -> Non
         elif type(completion.outcome) is Failed:
             task, failure = completion.claim.task, completion.outcome.failure
             _LOG.info("task %s (%s of %s): %s: %s", task.id, task.kind, task.tenant, failure.code, failure.message)
+    return earliest

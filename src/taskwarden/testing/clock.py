@@ -14,7 +14,8 @@ that *until* came from.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sized
+import types
+from collections.abc import AsyncGenerator, Callable, Generator, Sized
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,6 +33,8 @@ from taskwarden.core.instant import MICROSECOND, later, span, utc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from anyio import CapacityLimiter
+
     from taskwarden.core.protocols import Signalled
 
 __all__ = ["VirtualClock"]
@@ -40,18 +43,6 @@ _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _ZERO: Final = timedelta(0)
 _THREAD_POLL: Final = 0.001
 """Real seconds between two looks at worker threads, which only real time can move."""
-
-
-@attrs.define(eq=False)
-class _Timer:
-    """One wait that ends at *until*. Without a way to end it, it is over."""
-
-    until: float
-    number: int
-    end: Callable[[], object] | None
-
-    def __lt__(self, other: _Timer) -> bool:
-        return (self.until, self.number) < (other.until, other.number)
 
 
 @attrs.define(eq=False, init=False)
@@ -75,18 +66,23 @@ class VirtualClock:
     _now: datetime
     _micros: int
     _monotonic: float
-    _timers: list[_Timer]
+    _timers: list[tuple[float, int]]
+    """A heap: until when, and the number of the wait, which counts while it is among ``_ends``."""
+    _ends: dict[int, Callable[[], object]]
+    """How to end each wait."""
     _numbers: Iterator[int]
-    _dead: int
     _watchers: int
     _jumping: bool
     _moved_on: anyio.Event | None
+    _loop: Any
+    """The event loop that was last waited in, on asyncio: asking for it costs as much as the rest of a wait."""
 
     def __init__(self, start: datetime = _START) -> None:
         self._origin = self._now = utc(start, "start")
         self._micros, self._monotonic = 0, 0.0
-        self._timers, self._numbers, self._dead = [], count(), 0
+        self._timers, self._ends, self._numbers = [], {}, count()
         self._watchers, self._jumping, self._moved_on = 0, False, None
+        self._loop = None
         self.wakeups = 0
 
     def __repr__(self) -> str:
@@ -114,33 +110,38 @@ class VirtualClock:
         """
         if event.is_set() or (until is not None and until <= self._monotonic):
             await checkpoint()
+        elif (waiters := getattr(getattr(event, "_event", None), "_waiters", None)) is not None:
+            await self._wait_among(waiters, until)
         elif until is None:
             await event.wait()
         else:
-            await self._wait_until(event, until)
-        self.wakeups += 1
-        return event.is_set()
-
-    async def _wait_until(self, event: Signalled, until: float) -> None:
-        waiters = getattr(getattr(event, "_event", None), "_waiters", None)
-        if waiters is None:
             with anyio.CancelScope() as scope:
-                timer = self._start(until, scope.cancel)
+                number = self._start(until, scope.cancel)
                 try:
                     await event.wait()
                 finally:
-                    self._end(timer)
-            return
-        # asyncio: stand among those who wait for the event, so that whichever comes first, event or time, ends the
-        # wait. A cancel scope for each wait would take a fifth of the time of a whole simulated run.
-        waiter = _loop().create_future()
-        timer = self._start(until, partial(_finish, waiter))
+                    self._forget(number)
+        self.wakeups += 1
+        return event.is_set()
+
+    async def _wait_among(self, waiters: Any, until: float | None) -> None:
+        """
+        On asyncio, stand among those who wait for the event: whichever comes first, event or time, ends the wait.
+
+        A cancel scope for each wait would take a fifth of the time of a whole simulated run.
+        """
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            loop = self._loop = _loop()
+        waiter = loop.create_future()
+        number = None if until is None else self._start(until, partial(_finish, waiter))
         waiters.append(waiter)
         try:
             await waiter
         finally:
             waiters.remove(waiter)
-            self._end(timer)
+            if number is not None:
+                self._forget(number)
 
     async def sleep(self, by: timedelta) -> None:
         """Wait for *by* of this clock's time: for scripted slowness in tests."""
@@ -149,17 +150,7 @@ class VirtualClock:
 
     async def settle(self) -> None:
         """Return once every other child task waits, and no worker thread of the default limiter is busy."""
-        # What no other loop than asyncio's own has: read only, and the sole way to see whether it is idle.
-        ready = cast("Sized | None", getattr(_loop(), "_ready", None))
-        threads = current_default_thread_limiter()
-        while True:
-            if ready is None:
-                await anyio.wait_all_tasks_blocked()
-            else:
-                await self._run_dry(ready)
-            if threads.borrowed_tokens == 0:
-                return
-            await anyio.sleep(_THREAD_POLL)
+        await self._run_dry(_ready(), current_default_thread_limiter())
 
     async def advance(self, by: timedelta) -> None:
         """
@@ -171,12 +162,13 @@ class VirtualClock:
         if self._jumping:
             await self.wait(anyio.Event(), target)
             return
-        await self.settle()
+        ready, threads = _ready(), current_default_thread_limiter()
+        await self._run_dry(ready, threads)
         while (due := self._next_due()) is not None and due < target:
             self._reach(due)
-            await self.settle()
+            await self._run_dry(ready, threads)
         self._reach(target)
-        await self.settle()
+        await self._run_dry(ready, threads)
 
     @asynccontextmanager
     async def autojump(self) -> AsyncGenerator[None]:
@@ -196,64 +188,92 @@ class VirtualClock:
             raise raised
 
     async def _drive(self) -> None:
+        ready, threads = _ready(), current_default_thread_limiter()
         while True:
-            await self.settle()
+            await self._run_dry(ready, threads)
             if (due := self._next_due()) is None:
                 self._moved_on = anyio.Event()
                 await self._moved_on.wait()
             else:
                 self._reach(due)
 
-    async def _run_dry(self, ready: Sized) -> None:
-        # Those who watch each find the others in the queue, and nobody else once it is dry.
-        self._watchers += 1
-        try:
-            await checkpoint()
-            while len(ready) >= self._watchers:
-                await checkpoint()
-        finally:
-            self._watchers -= 1
+    async def _run_dry(self, ready: Sized | None, threads: CapacityLimiter) -> None:
+        """Do what ``settle`` says, with the loop's queue and limiter in hand: asking for them costs as much again."""
+        while True:
+            if ready is None:
+                await anyio.wait_all_tasks_blocked()
+            else:
+                # Those who watch each find the others in the queue, and nobody else once it is dry.
+                self._watchers += 1
+                try:
+                    await _turn()
+                    while len(ready) >= self._watchers:
+                        await _turn()
+                finally:
+                    self._watchers -= 1
+            if threads.borrowed_tokens == 0:
+                return
+            await anyio.sleep(_THREAD_POLL)
 
-    def _start(self, until: float, end: Callable[[], object]) -> _Timer:
-        timer = _Timer(until, next(self._numbers), end)
-        heappush(self._timers, timer)
+    def _start(self, until: float, end: Callable[[], object]) -> int:
+        """Let *end* be called when *until* is reached, and return the number by which to forget it."""
+        number = next(self._numbers)
+        self._ends[number] = end
+        heappush(self._timers, (until, number))
         if self._moved_on is not None:
             self._moved_on.set()
             self._moved_on = None
-        return timer
+        return number
 
-    def _end(self, timer: _Timer) -> None:
-        if timer.end is None:
-            return  # it was reached, and left the heap
-        timer.end = None
-        self._dead += 1
-        if self._dead > len(self._timers) // 2:
-            self._timers = [each for each in self._timers if each.end is not None]
+    def _forget(self, number: int) -> None:
+        """The wait is over, by its time or without it; what is left in the heap is shed when it is more than half."""
+        ends = self._ends
+        if ends.pop(number, None) is not None and len(self._timers) > 2 * len(ends):
+            self._timers[:] = [timer for timer in self._timers if timer[1] in ends]
             heapify(self._timers)
-            self._dead = 0
 
     def _next_due(self) -> float | None:
-        while self._timers and self._timers[0].end is None:
-            heappop(self._timers)
-            self._dead -= 1
-        return self._timers[0].until if self._timers else None
+        timers, ends = self._timers, self._ends
+        while timers:
+            until, number = timers[0]
+            if number in ends:
+                return until
+            heappop(timers)
+        return None
 
     def _reach(self, until: float) -> None:
         """Move to *until*, and end the waits that it ends."""
-        self._micros = max(self._micros, round(until * 1_000_000))
-        self._monotonic = max(self._micros / 1_000_000, until)
+        micros = round(until * 1_000_000)
+        if micros > self._micros:
+            self._micros = micros
+        self._monotonic = reached = max(self._micros / 1_000_000, until)
         self._now = later(self._origin, MICROSECOND * self._micros)
-        while (due := self._next_due()) is not None and due <= self._monotonic:
-            timer = heappop(self._timers)
-            end, timer.end = timer.end, None
-            if end is not None:
+        timers, ends = self._timers, self._ends
+        while timers and timers[0][0] <= reached:
+            _, number = heappop(timers)
+            if (end := ends.pop(number, None)) is not None:
                 end()
+
+
+def _ready() -> Sized | None:
+    """
+    Return the callbacks that the event loop will call next; None: it does not show them.
+
+    What no other loop than asyncio's own has: read only, and the sole way to see whether it is idle.
+    """
+    return cast("Sized | None", getattr(_loop(), "_ready", None))
 
 
 def _loop() -> Any:
     """Return the event loop, as its backend knows it."""
     token = current_token()
     return getattr(token, "native_token", token)
+
+
+@types.coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let asyncio call everybody else once: ``checkpoint``, without asking which event loop this is."""
+    yield
 
 
 def _finish(waiter: Any) -> None:

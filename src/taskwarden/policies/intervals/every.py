@@ -11,7 +11,7 @@ from taskwarden.core.decision import IntervalState, Planned
 from taskwarden.core.instant import EPOCH, FAR_FUTURE, MICROSECOND, at_micros, micros, span, utc
 from taskwarden.errors import InvalidValue
 from taskwarden.policies.intervals.grid import planned
-from taskwarden.policies.intervals.missed import COALESCE, Missed, check_missed, grace_of
+from taskwarden.policies.intervals.missed import COALESCE, Coalesce, Missed, check_missed, grace_of
 from taskwarden.policies.intervals.reason import spoken
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SHORTEST: Final = timedelta(milliseconds=1)
 LONGEST: Final = timedelta(days=3660)
 """A good ten years: what is longer is a mistake of units."""
 _END: Final = micros(FAR_FUTURE)
-_FAST_UNTIL: Final = FAR_FUTURE - LONGEST
+_FAST_UNTIL: Final = FAR_FUTURE - 2 * LONGEST
 
 
 def _period(value: object) -> timedelta:
@@ -66,6 +66,7 @@ class Every:
     # Derived once: `next` is called for every run of every task.
     _step: int = attrs.field(init=False, repr=False, eq=False)
     _origin: int | None = attrs.field(init=False, repr=False, eq=False)
+    _coalesces: bool = attrs.field(init=False, repr=False, eq=False)
     reason: str = attrs.field(init=False, repr=False, eq=False)
 
     @_step.default
@@ -75,6 +76,10 @@ class Every:
     @_origin.default
     def _default_origin(self) -> int | None:
         return None if self.anchor is None else micros(self.anchor)
+
+    @_coalesces.default
+    def _default_coalesces(self) -> bool:
+        return isinstance(self.missed, Coalesce)
 
     @reason.default
     def _default_reason(self) -> str:
@@ -89,18 +94,17 @@ class Every:
         return self.period
 
     def next(self, slot: datetime | None, state: IntervalState, outcome: Outcome | None, now: datetime) -> Planned:
-        # The paths of nearly every call, written out: the slot is on the grid and the one after it lies ahead, or
-        # missed ones coalesce. All else takes the general one, which comes to the same.
+        # The paths of nearly every call, written out: the slot after this one lies ahead, or missed ones coalesce. All
+        # else takes the general one, which comes to the same.
         if slot is not None and slot.tzinfo is UTC is now.tzinfo and slot < _FAST_UNTIL > now:
-            coming, step = slot + self.period, self._step
-            phased = (slot - EPOCH) // MICROSECOND - (state.seed if self._origin is None else self._origin)
-            if coming > now and phased % step == 0:
+            origin = state.seed if self._origin is None else self._origin
+            beyond = ((slot - EPOCH) // MICROSECOND - origin) % self._step  # not 0: an operator moved it off the grid
+            coming = slot + (MICROSECOND * (self._step - beyond) if beyond else self.period)
+            if coming > now:
                 return Planned(coming, self.reason, "", 0, self.period)
-            if self.missed is COALESCE:
-                past = phased // step
-                ahead = max(past, (phased + (now - slot) // MICROSECOND) // step) + 1
-                coming = slot + timedelta(0, 0, ahead * step - phased)
-                return Planned(coming, self.reason, "", ahead - past - 1, self.period)
+            if self._coalesces:
+                missed = (now - coming) // self.period + 1
+                return Planned(coming + self.period * missed, self.reason, "", missed, self.period)
         if slot is None and self.immediately:
             return Planned(utc(now, "now"), f"at once, then {self.reason}", period=self.period)
         return planned(self, slot, state.seed, outcome, now)

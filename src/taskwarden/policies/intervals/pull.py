@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from taskwarden.core.instant import later, utc
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ def pulled(planned: Planned, run_by: datetime, now: datetime) -> Planned:
     if planned.at is None:
         return planned
     if left <= timedelta(0):
-        return attrs.evolve(planned, reason=f"{planned.reason}; run_by {run_by:%Y-%m-%d %H:%M:%S} UTC has passed")
+        return planned._replace(reason=f"{planned.reason}; run_by {run_by:%Y-%m-%d %H:%M:%S} UTC has passed")
     at = later(now, max(left * 9 // 10, NEAREST))
     if at >= planned.at:
         return planned
-    return attrs.evolve(planned, at=at, reason=f"to run by {run_by:%Y-%m-%d %H:%M:%S} UTC; else {planned.reason}")
+    return planned._replace(at=at, reason=f"to run by {run_by:%Y-%m-%d %H:%M:%S} UTC; else {planned.reason}")

@@ -25,7 +25,7 @@ __all__ = ["Feed", "Listeners"]
 _LOG: Final = logging.getLogger("taskwarden.store")
 
 Subject: TypeAlias = "Incident | Notify | None"
-Changed: TypeAlias = "tuple[datetime, ChangeName, TenantId, TaskId | None, Kind | None, Subject, str, str]"
+Changed: TypeAlias = "tuple[datetime, str, TenantId, TaskId | None, Kind | None, Subject, str, str]"
 """at, name, tenant, task, kind, incident or notice, actor, detail."""
 
 
@@ -61,7 +61,8 @@ class Feed:
 
     def tell(self, at: datetime, name: ChangeName, task: TaskRecord[object], actor: str = "", detail: str = "") -> None:
         """Add what happened to *task*."""
-        self.add((at, name, task.tenant, task.id, task.kind, None, actor, detail))
+        # The value, not the member: the collector need not look at a tuple of strings and instants (see `history`).
+        self.add((at, name.value, task.tenant, task.id, task.kind, None, actor, detail))
 
     def trim(self, kept: int) -> None:
         """Drop all but the newest *kept* changes."""
@@ -93,7 +94,7 @@ def _change(seq: int, item: Changed | Facts) -> Change:
     return Change(
         seq=seq,
         at=at,
-        name=name,
+        name=ChangeName(name),
         tenant=tenant,
         task_id=task_id,
         kind=kind,

@@ -58,7 +58,8 @@ def facts_of(
         places: Its number, and those of the runs before it, of the same task and of the same tenant; 0: there is none.
     """
     claim, outcome = done.claim, done.outcome
-    task = claim.task
+    task, kind = claim.task, type(outcome)
+    code, message = ("", "") if kind is Succeeded else (code_of(outcome), _message(outcome))
     number, older, older_of_tenant = places
     return (
         number,
@@ -75,11 +76,11 @@ def facts_of(
         claim.claimed_at,
         done.started_at,
         done.finished_at,
-        _ENDINGS[type(outcome)],
+        _ENDINGS[kind],
         done.settles,
         done.coalesced,
-        code_of(outcome),
-        _message(outcome),
+        code,
+        message,
         done.result,
         _PHASES[done.health.phase if overruled is None else overruled],
         done.next_run_at,
@@ -130,8 +131,6 @@ def code_of(outcome: Outcome) -> str:
 
 
 def _message(outcome: Outcome) -> str:
-    if type(outcome) is Succeeded:
-        return ""
     return outcome.failure.message if isinstance(outcome, Failed) else outcome.reason  # type: ignore[union-attr]
 
 

@@ -65,12 +65,13 @@ class Leases:
 
     def earliest(self, runner: RunnerId) -> datetime | None:
         """Return when the first lease ends that *runner* does not hold, and so does not renew; None: there is none."""
-        ends = [
-            row.lease_until
-            for (holder, _, _), group in self._groups.items()
-            if holder != runner and (row := next(iter(group.values()), None)) and row.lease_until
-        ]
-        return min(ends, default=None)
+        earliest: datetime | None = None
+        for (holder, _, _), group in self._groups.items():
+            row = None if holder == runner else next(iter(group.values()), None)
+            end = None if row is None else row.lease_until
+            if end is not None and (earliest is None or end < earliest):
+                earliest = end
+        return earliest
 
     def recall(self, era: int) -> None:
         """Let live again what was seen to expire, in the order in which it will: the clock has gone back."""

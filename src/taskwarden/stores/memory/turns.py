@@ -88,8 +88,10 @@ class KindQueue:
         ring = self.ring
         while ring:
             _, stamp, lane = ring[0]
-            tenant = lane.tenant
-            if tenant.paused or tenant.running >= tenant.max_running or first(lane) is None:
+            tenant, ready = lane.tenant, lane.ready
+            # Asked twice for each row: what `first` does is written out for where nothing is to be shed.
+            empty = not ready or (ready[0][2].entry is not ready[0] and first(lane) is None)
+            if empty or tenant.paused or tenant.running >= tenant.max_running:
                 heappop(ring)
                 tenant.queued -= 1
                 lane.queued = False
@@ -129,7 +131,7 @@ class Turns:
 
     def join(self, tenant: Tenant) -> None:
         """Let *tenant*, which had nothing to give, take part: from the end of the round on, unless it is further."""
-        turn = self._turn + _step(tenant)
+        turn = self._turn + (ROUND // tenant.weight or 1)
         if turn > tenant.turn:
             tenant.turn, tenant.stamp = turn, next(self._stamps)
 
@@ -140,7 +142,9 @@ class Turns:
         The caller counts each as running before it asks for the next, for the caps, and may stop at any time. A row
         costs the logarithm of the tenants and of the kinds with something due, and a look at each lane of its tenant.
         """
-        heads = [(head.tenant.turn, head.tenant.stamp, head.queue.number, head) for head in _heads(queues)]
+        heads = [
+            (head.tenant.turn, head.tenant.stamp, queue.number, head) for queue in queues if (head := queue.head())
+        ]
         heapify(heads)
         while heads:
             _, stamp, _, lane = heads[0]
@@ -154,7 +158,7 @@ class Turns:
                 # A tenant whose kind nobody ran lies behind: it goes first once, but does not make up for all of it.
                 if tenant.turn > self._turn:
                     self._turn = tenant.turn
-                tenant.turn, tenant.stamp = self._turn + _step(tenant), next(self._stamps)
+                tenant.turn, tenant.stamp = self._turn + (ROUND // tenant.weight or 1), next(self._stamps)
                 yield row
             head = queue.head()
             if head is None:
@@ -163,14 +167,6 @@ class Turns:
                 heads[0] = (head.tenant.turn, head.tenant.stamp, queue.number, head)
             else:
                 heapreplace(heads, (head.tenant.turn, head.tenant.stamp, queue.number, head))
-
-
-def _step(tenant: Tenant) -> int:
-    return ROUND // tenant.weight or 1
-
-
-def _heads(queues: Collection[KindQueue]) -> list[Lane]:
-    return [head for queue in queues if (head := queue.head()) is not None]
 
 
 def _most_urgent(lane: Lane, queues: Collection[KindQueue]) -> Lane:

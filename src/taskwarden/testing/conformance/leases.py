@@ -6,6 +6,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from taskwarden.core.claim import Receipt
@@ -13,7 +14,7 @@ from taskwarden.core.decision import Trigger
 from taskwarden.core.lifecycle import State
 from taskwarden.core.outcome import Lost
 from taskwarden.core.task import Priority
-from taskwarden.ids import RunnerId
+from taskwarden.ids import RunnerId, TaskId
 from taskwarden.testing.conformance.suite import (
     ALICE,
     FIRST,
@@ -146,6 +147,27 @@ class Leases(Suite):
         renewal = await store.renew(runner=FIRST, holds=holds, lease=LEASE)
 
         assert {held[key].task.id for key in ("taken", "deleted", "done")} == renewal.lost
+
+    async def test_a_renewal_changes_nothing_but_the_lease(self, store: Store, clock: VirtualClock) -> None:
+        made = await create(store)
+        held = await claim_one(store, runner=SECOND_RUNNER)
+        before = await refresh(store, made)
+        clock.jump(LEASE / 2)
+
+        renewal = await store.renew(runner=FIRST, holds={made.id: held.token}, lease=LEASE)
+
+        after = await refresh(store, made)
+        assert (renewal.lost, after.lease_until) == (frozenset(), clock.now() + LEASE)
+        assert attrs.evolve(after, as_of=before.as_of, lease_until=before.lease_until) == before
+
+    async def test_a_runner_may_hold_very_much(self, store: Store) -> None:
+        await create(store)
+        held = await claim_one(store)
+        nobodys = {TaskId(f"task-{10**9 + number}"): 1 for number in range(40_000)}
+
+        renewal = await store.renew(runner=FIRST, holds={held.task.id: held.token, **nobodys}, lease=LEASE)
+
+        assert renewal.lost == nobodys.keys()
 
     async def test_a_stale_token_prolongs_nothing(self, store: Store, clock: VirtualClock) -> None:
         made = await create(store)
