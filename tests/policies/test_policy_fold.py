@@ -432,3 +432,11 @@ def test_a_success_in_good_health_keeps_the_detectors_very_mapping() -> None:
     assert task.give(OK).health.detectors is before.detectors
     assert task.last == Decision(task.health)
     assert task.health.next_at == task.now
+
+
+def test_a_streak_and_the_steps_of_the_delays_are_held_at_their_limits() -> None:
+    longest = Health(Phase.BACKING_OFF, streak=999_999, step=64, trouble=Trouble(since=NOON))
+
+    after = standard().decide(longest, ran(TIMEOUT, longest, NOON), NOON).health
+
+    assert (after.streak, after.step) == (999_999, 64)

@@ -12,6 +12,7 @@ from taskwarden.core.outcome import Outcome, Succeeded
 from taskwarden.core.task import Task
 from taskwarden.policies.intervals import once
 from taskwarden.runner import Runner, SystemClock
+from taskwarden.runner._threads import _Call
 from tests.worlds import World
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +110,24 @@ async def test_a_thread_that_goes_on_after_its_run_was_given_up_counts_until_it_
 
     assert [runs[key].ending for key in ("holds", "waits", "after")] == ["failed", "failed", "succeeded"]
     assert executor.begun == ["holds", "after"]
+
+
+async def test_the_watchdogs_thread_ends_with_its_runner() -> None:
+    async with World.of() as world, Runner(world.store, world.warden.registry, lease=timedelta(seconds=1)):
+        (watchdog,) = (thread for thread in threading.enumerate() if thread.name == "taskwarden watchdog")
+
+    await anyio.to_thread.run_sync(watchdog.join, 20)
+
+    assert not watchdog.is_alive()
+
+
+async def test_a_call_that_was_given_up_before_a_thread_took_it_is_not_made() -> None:
+    called = []
+    call = _Call(lambda: called.append(1))
+
+    assert call.leave()
+    assert call.run() is None
+    assert called == []
 
 
 async def test_more_threads_than_anyio_would_give_may_run_at_once() -> None:

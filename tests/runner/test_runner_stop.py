@@ -76,6 +76,36 @@ async def test_a_cancelled_host_does_not_wait_and_its_runs_are_interrupted() -> 
     assert (run.ending, run.duration) == ("interrupted", SECOND)
 
 
+async def test_a_cancelled_host_is_not_held_up_by_a_run_that_ignores_it() -> None:
+    class Clings(TaskExecutor[Any]):
+        kind = "clings"
+        lost = False
+
+        async def execute(self, task: Task[Any], context: RunContext) -> None:
+            while True:
+                try:
+                    await world.clock.wait(anyio.Event(), None)
+                except GeneratorExit:
+                    self.lost = context.lost
+                    raise
+                except BaseException:
+                    # Time passes for one that clings to the loop; virtual time must be told so.
+                    world.clock._reach(world.clock.monotonic() + 1.0)
+
+    executor = Clings()
+    async with World.of(executor) as world:
+        await world.task("clings", schedule=once(world.clock.now()))
+        with anyio.CancelScope() as scope:
+            async with world.clock.autojump(), world.warden.runner():
+                await world.clock.advance(SECOND)
+                scope.cancel()
+                await anyio.sleep_forever()
+        (run,) = await world.runs()
+
+    assert (run.ending, executor.lost) == ("interrupted", True)
+    assert run.duration <= 12 * SECOND
+
+
 async def test_what_was_claimed_and_not_begun_is_given_back() -> None:
     async with World.of(Slow()) as world:
         tasks = [await slow(world, 1, f"t{number}") for number in range(10)]
@@ -155,6 +185,25 @@ async def test_a_store_closed_under_a_runner_ends_it_with_closed() -> None:
             await world.store.close()
             await world.clock.settle()
             runner._poll.hint()  # type: ignore[union-attr]  # anything that makes it look
+
+
+async def test_outcomes_that_a_closed_store_cannot_take_are_counted_in_a_log_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Closes(TaskExecutor[Any]):
+        kind = "closes"
+
+        async def execute(self, task: Task[Any], context: RunContext) -> None:
+            await world.store.close()
+
+    async with World.of(Closes()) as world:
+        await world.task("closes", schedule=once(world.clock.now()))
+        with pytest.raises(Closed):
+            await world.warden.runner().run()
+    messages = [record.getMessage() for record in caplog.records]
+
+    assert sum("closed before all outcomes were written" in message for message in messages) == 1
+    assert sum("ended with 1 outcomes not written" in message for message in messages) == 1
 
 
 @pytest.mark.parametrize(

@@ -85,9 +85,8 @@ async def test_under_load_outcomes_gather_while_a_write_is_under_way() -> None:
         claims, writes = store.of("claim"), store.of("complete")
 
         assert len(await all_runs(world)) == 2_000
-    assert len(writes) <= 40
-    assert min(call.size for call in writes[:-1]) >= 30
-    assert min(call.size for call in claims[: len(writes) - 1]) >= 30
+    assert max(len(claims), len(writes)) <= 36  # of at most 100 each; to ask for what little room there is takes more
+    assert max(call.ended for call in writes) <= 0.3
 
 
 async def test_with_a_slow_store_a_run_is_written_before_long_and_seems_no_shorter_than_it_was() -> None:
@@ -206,6 +205,28 @@ async def test_claims_given_back_unrun_are_written_though_outcomes_keep_coming()
             after = await world.now(task)
 
     assert (after.status, after.runner) == ("deferred", None)
+
+
+async def test_a_claim_that_took_longer_than_a_lease_is_renewed_at_once_and_begun() -> None:
+    async with World.of(Slow(), store_on=slow(0.01, slower={"claim": 90})) as world:
+        store = await filled(world, 5)
+        await world.run_for(20 * SECOND, lease=SECOND)
+        runs = await all_runs(world)
+        claimed, renewed = store.of("claim")[0], store.of("renew")[0]
+
+    assert [(run.ending, run.token) for run in runs] == [("succeeded", 1)] * 5
+    assert renewed.begun == claimed.ended
+
+
+async def test_what_begins_to_wait_makes_way_for_the_next_claim() -> None:
+    async with World.of(Slow()) as world:
+        await filled(world, 0)
+        for number in range(6):
+            await world.task("slow", f"{number}", payload=3600 if number else 0, schedule=once(world.clock.now()))
+        async with world.running(concurrency=5) as runner:
+            await world.clock.advance(SECOND)
+
+            assert runner.running == 5
 
 
 async def test_a_kind_that_comes_while_the_runner_runs_has_its_cap_from_the_first_claim_on() -> None:

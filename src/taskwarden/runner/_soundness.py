@@ -17,13 +17,12 @@ sound, and a damaged one is found only once its scope breaks: contained, but aft
 from __future__ import annotations
 
 import sys
-from math import inf
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import anyio
 
 __all__ = ["probe"]
 
@@ -47,9 +46,7 @@ def probe(scope: anyio.CancelScope) -> Callable[[], bool]:
 
 def _on_asyncio(scope: Any, host: Any, state: Any) -> Callable[[], bool]:
     def sound() -> bool:
-        if state.cancel_scope is not scope:
-            return False
-        return not host.cancelling() or scope.cancel_called or anyio.current_effective_deadline() == -inf
+        return state.cancel_scope is scope and (not host.cancelling() or scope.cancel_called)
 
     return sound
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Workers"]
 
 _LOG: Final = logging.getLogger("taskwarden.runner")
+_PAUSE: Final = 1.0
+"""Seconds until a worker that ended for no known reason is replaced."""
 
 
 @attrs.define(eq=False)
@@ -245,11 +247,12 @@ class Workers:
                 raise
             if other is not None:  # the host's word, or the keyboard's
                 raise other from None
-        finally:
-            self.dismiss(worker)
         await anyio.lowlevel.checkpoint_if_cancelled()
         if not worker.spent:
             _LOG.error("a worker was left unsound by an executor and is replaced: %r", problem)
+            # Nobody knows which run it was, so it may have been taken for interrupted, and be due again at once.
+            await self.clock.wait(anyio.Event(), self.monotonic() + _PAUSE)
+        self.dismiss(worker)
         self.wake()
 
 
