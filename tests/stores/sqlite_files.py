@@ -55,9 +55,8 @@ class File:
     store: SqlStore
 
     def pragma(self, order: str) -> None:
-        """Do *order* on all of the store's connections."""
-        self.engine.dispose()
-        event.listen(self.engine, "connect", lambda raw, _: raw.execute(order))
+        """Do *order* on each of the store's connections, before it is used again."""
+        event.listen(self.engine, "checkout", lambda raw, *_: raw.execute(order))
 
 
 @asynccontextmanager
