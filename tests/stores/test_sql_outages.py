@@ -118,6 +118,26 @@ async def test_mariadb_that_always_collides_is_given_up_within_a_second_or_two(t
     assert 3 <= len(attempts) <= 10
 
 
+async def test_mariadb_that_cuts_connections_is_reached_again_by_single_statements_too(tmp_path: Path) -> None:
+    def cut(conn: Connection) -> None:
+        others = "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
+        for (number,) in conn.exec_driver_sql(others).all():
+            conn.exec_driver_sql(f"KILL {number}")
+
+    with fresh_database("mariadb", tmp_path) as url:
+        store = await open_at(url, create=True)
+        one_more = create_engine(make_url(url).set(drivername="mysql+pymysql"))
+        await store.database.alone(lambda conn: conn.exec_driver_sql("SELECT 1").scalar_one())
+        with one_more.connect() as conn:
+            cut(conn)
+        one_more.dispose()
+
+        with pytest.raises(StoreUnavailable):
+            await store.database.alone(lambda conn: conn.exec_driver_sql("SELECT 1").scalar_one())
+        assert await store.database.alone(lambda conn: conn.exec_driver_sql("SELECT 2").scalar_one()) == 2
+        await store.close()
+
+
 # --- SQLite -------------------------------------------------------------------------------------------------------
 
 

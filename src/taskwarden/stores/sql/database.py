@@ -131,7 +131,13 @@ def _reading(dialect: Dialect, work: Callable[[Connection], T], conn: Connection
 
 
 def _autocommit(work: Callable[[Connection], T], conn: Connection) -> T:
-    return work(conn.execution_options(isolation_level="AUTOCOMMIT"))
+    try:
+        conn = conn.execution_options(isolation_level="AUTOCOMMIT")
+    except conn.dialect.loaded_dbapi.Error as error:
+        # The driver speaks to the server here, and SQLAlchemy neither wraps its errors nor drops the connection.
+        conn.invalidate(error)
+        raise DBAPIError(None, None, error, connection_invalidated=True) from error
+    return work(conn)
 
 
 @contextmanager
