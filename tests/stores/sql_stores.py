@@ -6,14 +6,16 @@ All stores in one database take turns on a few sets of tables, so that statement
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import anyio
+import anyio.to_thread
 import attrs
-from sqlalchemy import Connection, Engine, Table, insert, make_url, select
+from sqlalchemy import Connection, Engine, Table, event, insert, make_url, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskwarden.core.protocols import Store
@@ -22,7 +24,7 @@ from taskwarden.stores.sql.store import SqlStore
 from taskwarden.testing.clock import VirtualClock
 from tests.databases import Kind, fresh_database
 
-__all__ = ["SqlStores", "another", "sql_stores"]
+__all__ = ["SqlStores", "another", "not_committed", "sql_stores"]
 
 THREADS: Final = 5
 """Transactions of one store at the same time."""
@@ -94,6 +96,33 @@ async def another(store: Store, clock: VirtualClock) -> AsyncIterator[SqlStore]:
         yield opened
     finally:
         await opened.close()
+
+
+@asynccontextmanager
+async def not_committed(store: Store, call: Awaitable[object]) -> AsyncIterator[None]:
+    """Let *call*, of *store*, have done all that it does, and commit it when the block ends."""
+    assert isinstance(store, SqlStore)
+    engine: Any = store.database.engine
+    assert isinstance(engine, Engine)
+    done, go_on = Event(), Event()
+
+    def hold(_: object) -> None:
+        if not done.is_set():  # the first transaction that ends from here on is that of the call
+            done.set()
+            assert go_on.wait(20)
+
+    async def made() -> None:
+        await call
+
+    event.listen(engine, "commit", hold)
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(made)
+        assert await anyio.to_thread.run_sync(done.wait, 20)
+        try:
+            yield
+        finally:
+            go_on.set()
+    event.remove(engine, "commit", hold)
 
 
 def empty(conn: Connection, room: Room) -> None:

@@ -17,9 +17,13 @@ SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgresql",
 
 
 @pytest.fixture(scope="module", params=["sqlite", *SERVERS])
-def threaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
+def threaded(
+    request: pytest.FixtureRequest, anyio_backend: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SqlStores]:
     """Provide stores whose transactions run in threads."""
     kind: Kind = request.param
+    if (kind, anyio_backend) == ("mariadb", "trio"):
+        pytest.skip("SQLite and PostgreSQL show that threads are the same on trio; MariaDB again would cost minutes")
     with sql_stores(kind, tmp_path_factory.mktemp(kind)) as stores:
         yield stores
 
@@ -34,6 +38,7 @@ async def asynchronous(anyio_backend: str, tmp_path_factory: pytest.TempPathFact
 
 class SqlConformance(StoreConformance):
     stores: SqlStores
+    walk = 50  # longer ones are those of test_sql_agreement
 
     def make_store(self, clock: VirtualClock) -> AbstractAsyncContextManager[Store]:
         return self.stores.fresh(clock)

@@ -27,7 +27,7 @@ from taskwarden.stores.sql import SqlStore, open_at
 from taskwarden.stores.sql.listening_looks import VersionEar
 from taskwarden.stores.sql.listening_notices import Notice, channel_of
 from taskwarden.stores.sql.listening_outage import Outage, Unheard
-from taskwarden.stores.sql.runners import RunnerSeen, runners
+from taskwarden.stores.sql.runners import RunnerSeen
 from taskwarden.stores.sql.schema import tables
 from tests.databases import PostgresServer, fresh_database
 from tests.stores.hearing import (
@@ -56,7 +56,7 @@ class Idle(TaskExecutor[Any]):
 
 
 async def seen(store: SqlStore) -> list[RunnerSeen]:
-    return await store.database.read(lambda conn: runners(conn, store.tables))
+    return list(await store.runners())
 
 
 # --- runners that are here ----------------------------------------------------------------------------------------

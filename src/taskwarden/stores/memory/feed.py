@@ -9,18 +9,16 @@ import attrs
 
 from taskwarden.core.change import Change, ChangeName, Changes
 from taskwarden.core.decision import Notify
-from taskwarden.core.protocols import Hint
 from taskwarden.core.record import Incident
 from taskwarden.stores.memory.history import Facts, run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from taskwarden.core.task import TaskRecord
     from taskwarden.ids import Kind, TaskId, TenantId
 
-__all__ = ["Feed", "Listeners"]
+__all__ = ["Feed"]
 
 _LOG: Final = logging.getLogger("taskwarden.store")
 
@@ -103,35 +101,3 @@ def _change(seq: int, item: Changed | Facts) -> Change:
         actor=actor,
         detail=detail,
     )
-
-
-@attrs.define(eq=False)
-class Listeners:
-    """Those who want hints. One that raises harms nobody: it is logged once, and asked again next time."""
-
-    _hints: dict[object, Callable[[Hint], None]] = attrs.field(factory=dict, init=False)
-    _broken: set[object] = attrs.field(factory=set, init=False)
-
-    def add(self, key: object, hint: Callable[[Hint], None]) -> None:
-        """Tell *hint* from now on, and at once of whatever it has not heard."""
-        self._hints[key] = hint
-        for what in Hint:
-            self._tell(key, hint, what)
-
-    def remove(self, key: object) -> None:
-        """Tell it no more."""
-        self._hints.pop(key, None)
-        self._broken.discard(key)
-
-    def whisper(self, what: Hint) -> None:
-        """Tell all."""
-        for key, hint in list(self._hints.items()):
-            self._tell(key, hint, what)
-
-    def _tell(self, key: object, hint: Callable[[Hint], None], what: Hint) -> None:
-        try:
-            hint(what)
-        except Exception:
-            if key not in self._broken:
-                self._broken.add(key)
-                _LOG.exception("a listener raised on %s; the store goes on, and logs this only once", what)

@@ -14,7 +14,8 @@ from taskwarden.core.instant import FAR_FUTURE, FAR_PAST
 from taskwarden.core.lifecycle import State
 from taskwarden.core.protocols import Hint
 from taskwarden.errors import TaskNotFound
-from taskwarden.stores.memory.feed import Feed, Listeners
+from taskwarden.stores.listeners import Listeners
+from taskwarden.stores.memory.feed import Feed
 from taskwarden.stores.memory.history import History
 from taskwarden.stores.memory.incidents import Incidents
 from taskwarden.stores.memory.row import Lane, Row, Tenant

@@ -20,7 +20,7 @@ from taskwarden.stores.sql.taking import claim_changes, claim_of, urgency
 from taskwarden.stores.sql.turns import Candidate, Share
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection
@@ -120,24 +120,27 @@ class Claiming:
         lease: timedelta,
         high_water: datetime,
         fairly: bool,
+        clock: Callable[[], datetime],
     ) -> tuple[Claims, bool]:
         """
         Do what ``Store.claim`` says.
 
         Args:
             fairly: There was more than fitted into the last claim, so the lanes are asked at once.
+            clock: The store's time as of now: leases begin when tasks are taken, however long locks were waited for.
 
         Returns:
             What was claimed, and whether there is more than fitted.
         """
-        now = writing.now
-        if later(now, lease) < high_water:
+        if later(writing.now, lease) < high_water:
             mend(writing, lease)
         asked = sorted(set(kinds))
-        until = later(now, lease)
+        room = self._room(writing.conn, asked)
+        if room:
+            writing.now = clock()  # another claim may have been counting for long
+        now, until = writing.now, later(writing.now, lease)
         # Where the clock went back a little, lanes may stand in line from a later instant on than their tasks are due.
         end = micros(max(now, high_water))
-        room = self._room(writing.conn, asked)
         taken = self._take_over(writing, runner, asked, limit, until)
         left = limit - len(taken)
         in_turns = more = False
@@ -275,7 +278,7 @@ class Claiming:
         lanes = self.lanes
         tails = {share.tenant: next(self.turn) for share in sorted(line.values(), key=_tail) if share.tail is not None}
         served: dict[int, tuple[int, int]] = {}
-        emptied: dict[int, bool] = {}
+        emptied: dict[int, int] = {}
         for lane in held:
             share = line.get(lane.tenant)
             if share is None:
@@ -284,7 +287,7 @@ class Claiming:
             left = more.get(lane.id, True) or any(candidate.lane == lane.id for candidate in waiting)
             if not left:
                 taken = any(candidate.lane == lane.id for candidate in share.chosen)
-                emptied[lane.id] = lanes.was_empty(lane) and not taken
+                emptied[lane.id] = 0 if taken else lanes.looks(lane)
             elif share.room <= 0:
                 served[lane.id] = (end + _PARKED, 0)
             elif share.tail is not None:

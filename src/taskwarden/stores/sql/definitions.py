@@ -44,16 +44,17 @@ def ensure(writing: Writing, tenant: TenantId, spec: TaskSpec) -> tuple[Row, Ens
     number = conn.execute(sql.read_task, name).scalar_one_or_none()
     if spec.depends_on:
         _hold_edges(writing, tenant)
-    if number is None:
-        upstream = _upstream(writing, tenant, spec.depends_on)
-        number = _insert(writing, tenant, spec)
-        if number is not None:
-            return _create(writing, tenant, spec, number, upstream), EnsuredAs.CREATED
-        number = conn.execute(sql.lock_task, name).scalar_one()  # locking reads what others have committed since
-    row = writing.lock([number]).get(number)
-    if row is None:
-        raise AssertionError(f"task {number} was deleted while it was looked up")
-    return row, _update(writing, row, spec)
+    while True:  # until nobody deletes it, or makes it, just before us
+        if number is None:
+            upstream = _upstream(writing, tenant, spec.depends_on)
+            number = _insert(writing, tenant, spec)
+            if number is not None:
+                return _create(writing, tenant, spec, number, upstream), EnsuredAs.CREATED
+        else:
+            row = writing.lock([number]).get(number)
+            if row is not None:
+                return row, _update(writing, row, spec)
+        number = conn.execute(sql.lock_task, name).scalar_one_or_none()  # sees what others have committed since
 
 
 def delete(writing: Writing, row: Row, *, detach: bool, actor: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -11,13 +11,14 @@ from sqlalchemy import ARRAY, BigInteger, String, TypeDecorator, any_, bindparam
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError
 
 from taskwarden.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Executable, Select, Table
+    from sqlalchemy import ColumnElement, Connection, CursorResult, Executable, Select, Table
 
-__all__ = ["Dialect", "dialect_of"]
+__all__ = ["Dialect", "dialect_of", "rows_matched", "with_patience"]
 
 
 class _Listed(TypeDecorator[Any]):
@@ -111,6 +112,10 @@ class Dialect:
         return upserting
 
 
+_NO_LOCK: Final = "55P03"
+"""PostgreSQL: a lock was not to be had within ``lock_timeout``."""
+_WAITED: Final = 1205
+"""MariaDB and MySQL: one was not to be had within ``innodb_lock_wait_timeout``; only the statement is undone."""
 _KNOWN: Final = {"postgresql": "postgresql", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 
 
@@ -125,6 +130,32 @@ def dialect_of(name: str) -> Dialect:
         rule = "must be one of SQLite, PostgreSQL, MariaDB and MySQL"
         raise InvalidValue("database", name, rule, "other databases lack SKIP LOCKED, or were never tried")
     return Dialect(_KNOWN[name])
+
+
+def with_patience(conn: Connection, work: Callable[[], CursorResult[Any]], milliseconds: int) -> Sequence[Any] | None:
+    """
+    Return the rows that *work* returns, a statement that waits for locks; None: they were not to be had in that time.
+
+    MariaDB and MySQL count in seconds: they wait for one. SQLite waits for no row.
+    """
+    if conn.dialect.name == "sqlite":
+        return work().all()
+    try:
+        if conn.dialect.name == "postgresql":
+            with conn.begin_nested():
+                conn.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds:d}")
+                rows = work().all()
+                conn.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
+                return rows
+        conn.exec_driver_sql("SET @patience = @@innodb_lock_wait_timeout, SESSION innodb_lock_wait_timeout = 1")
+        try:
+            return work().all()
+        finally:
+            conn.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = @patience")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _NO_LOCK and getattr(error.orig, "args", ())[:1] != (_WAITED,):
+            raise
+        return None
 
 
 def rows_matched(conn: Connection, statement: Executable, parameters: Mapping[str, Any]) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from sqlalchemy import (
     BigInteger,
+    Integer,
     and_,
     any_,
     bindparam,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 from taskwarden.core.claim import AGING
 from taskwarden.core.instant import MICROSECOND
 from taskwarden.stores.sql.direct_parts import Parts, most
+from taskwarden.stores.sql.line import LOOKS, ONCE_MORE
 from taskwarden.stores.sql.statements import series
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Fair"]
 
 _AGING: Final = AGING // MICROSECOND
-_ONCE_MORE: Final = 1_000_000
-_EMPTY: Final = -1
 _PLACES: Final = (0, 1, 2, 3)
 
 
@@ -55,13 +55,18 @@ class Fair:
         """The time."""
         return self.parts.now
 
+    @property
+    def end(self) -> ColumnElement[int]:
+        """From when on the last lane stands in line: where the clock went back, later than now, as in ``claims``."""
+        return select(func.greatest(self.now, self.tables.life.c.high_water)).scalar_subquery()
+
     def statement(self) -> Any:
         t, now = self.tables, self.now
         due, lane, tenant = t.due, t.lane, t.tenant
         asked = self.parts.asked()
         each = (
             select(lane.c.id, lane.c.tenant, lane.c.turn_at, lane.c.turn)
-            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= now)
+            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.end)
             .order_by(lane.c.turn_at, lane.c.turn, lane.c.id)
             .limit(most())
             .with_for_update(skip_locked=True)
@@ -161,7 +166,7 @@ class Fair:
         held = select(lanes.c.id).scalar_subquery()
         inner = (
             select(lane.c.id)
-            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.now, lane.c.id.not_in(held))
+            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.end, lane.c.id.not_in(held))
             .limit(1)
             .lateral("another")
         )
@@ -232,11 +237,11 @@ class Fair:
     def _moved(self, standing: Any, allowed: Any) -> Any:
         """Let the lanes stand elsewhere in line: at its end, or where they have nothing due, at their next time."""
         lane, now = self.tables.lane, self.now
-        empty = and_(standing.c.turn == _EMPTY, standing.c.taken == 0)
-        soon = now + _ONCE_MORE
-        waits = and_(~empty, or_(standing.c.upcoming.is_(None), standing.c.upcoming > soon))
+        looks = case((standing.c.taken > 0, 0), else_=func.greatest(-standing.c.turn, 0))
+        soon = now + literal(ONCE_MORE, BigInteger).bitwise_lshift(cast(looks, Integer))
+        waits = and_(looks < LOOKS, or_(standing.c.upcoming.is_(None), standing.c.upcoming > soon))
         new_at = case(
-            (and_(standing.c.left, standing.c.served), now),
+            (and_(standing.c.left, standing.c.served), self.end),
             (standing.c.left, standing.c.turn_at),
             (waits, soon),
             else_=standing.c.upcoming,
@@ -244,7 +249,7 @@ class Fair:
         new_turn = case(
             (and_(standing.c.left, standing.c.served), bindparam("tail", type_=BigInteger) + standing.c.last),
             (standing.c.left, standing.c.turn),
-            (waits, _EMPTY),
+            (waits, -looks - 1),
             else_=0,
         )
         moving = update(lane).where(lane.c.id == standing.c.id, allowed)

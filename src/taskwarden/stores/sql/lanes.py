@@ -1,21 +1,22 @@
 """
 Lanes: who stands in line, under backlog. One lane is one tenant's tasks of one kind.
 
-Its ``turn_at`` tells from when on it has something, or when it was served last; a claim takes the first of those in
-line, and passes over those that others hold. *Nothing is lost*: whoever makes a task claimable lowers its lane's
-``turn_at``, if it sees it to be later; only a claim that holds the lane raises it. A writer that has not committed yet,
-and saw the lane before it was raised, would be missed: so a claim that finds nothing raises it by a second only, and
-further if, a second later, there is still nothing.
+A claim takes the first of those in line, and passes over those that others hold. When a lane stands in line, and that
+nothing is lost: see ``line``. All of it concerns a backlog or caps: while everything due fits into a claim and nothing
+is capped, lanes are not asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from sqlalchemy import Integer, and_, bindparam, func, select, true, union_all, update
 
+from taskwarden.stores.sql.dialect import with_patience
+from taskwarden.stores.sql.line import LOOKS, ONCE_MORE
 from taskwarden.stores.sql.statements import arrays, first_of_kinds, series
 
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Lanes", "ended", "reopen"]
 
 _PLACES: Final = (0, 1, 2, 3)
-_ONCE_MORE: Final = 1_000_000
-"""Microseconds until a lane that was found empty is looked at once more."""
-_EMPTY: Final = -1
-"""The ``turn`` of a lane in which the last look found nothing."""
+_PATIENCE: Final = 200
+"""Milliseconds for which a claim waits for a lane where all are held; on MariaDB and MySQL a second, their least."""
 _TOGETHER: Final = (25, 5, 1)
 """How many lanes one statement looks through, where each of them is a part of its text."""
 
@@ -88,8 +87,10 @@ class Lanes:
         ids = [found.id for found in first]
         held = conn.execute(self._lock, {"ids": ids, "now": now}).all()
         if not held and not but:
-            # Others hold them all. With nothing in our hands we may wait, which beats coming back for ever.
-            held = conn.execute(self._lock_first, {"id": ids[0], "now": now}).all()
+            # Others hold them all. With nothing in our hands we may wait a little, for a claim that ends; but the
+            # transaction of a host that makes tasks may last.
+            waiting = partial(conn.execute, self._lock_first, {"id": ids[0], "now": now})
+            held = with_patience(conn, waiting, _PATIENCE) or []
         if held and len(kinds) > 1:
             tenants = sorted({found.tenant for found in held})
             held = [*held, *conn.execute(self._siblings, {"tenants": tenants, "kinds": list(kinds), "now": now})]
@@ -115,13 +116,13 @@ class Lanes:
                 found += conn.execute(self._union(size), {**named, "now": now, "share": share})
         return found
 
-    def raise_(self, conn: Connection, served: dict[int, tuple[int, int]], emptied: dict[int, bool], now: int) -> None:
+    def raise_(self, conn: Connection, served: dict[int, tuple[int, int]], emptied: dict[int, int], now: int) -> None:
         """
         Let lanes that are held stand elsewhere in line.
 
         Args:
             served: Lane to its new ``turn_at`` and ``turn``.
-            emptied: Lanes that have nothing due any more, and whether they had nothing when they were looked at.
+            emptied: Lanes that have nothing due any more, and how often in a row they were found empty before.
         """
         moves: list[dict[str, Any]] = [
             {"lane": lane, "at": at, "new_turn": turn} for lane, (at, turn) in served.items()
@@ -129,17 +130,18 @@ class Lanes:
         if emptied:
             for row in conn.execute(self._next, {"ids": sorted(emptied)}):
                 at = min((each for each in row[1:] if each is not None), default=None)
-                turn = 0
-                soon = now + _ONCE_MORE
-                if not self.dialect.serial and not emptied[row.id] and (at is None or at > soon):
-                    at, turn = soon, _EMPTY
+                turn, looks = 0, emptied[row.id]
+                soon = now + (ONCE_MORE << looks)
+                if not self.dialect.serial and looks < LOOKS and (at is None or at > soon):
+                    at, turn = soon, -looks - 1
                 moves.append({"lane": row.id, "at": at, "new_turn": turn})
         if moves:
             conn.execute(self._move, sorted(moves, key=lambda move: move["lane"]))
 
-    def was_empty(self, lane: Any) -> bool:
-        """Tell whether the last look into *lane* found nothing."""
-        return bool(lane.turn == _EMPTY)
+    def looks(self, lane: Any) -> int:
+        """Return how often in a row *lane* was found empty."""
+        turn: int = lane.turn
+        return max(-turn, 0)
 
     def _part(self, lane: Any, place: int) -> Select[Any]:
         due = self.tables.due

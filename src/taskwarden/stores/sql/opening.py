@@ -235,8 +235,3 @@ async def _asked(asking: Awaitable[T]) -> T:
 
 def _host_clock() -> datetime:
     return datetime.now(UTC)
-
-
-async def open_sql_store(target: str | Engine | AsyncEngine, *, create: bool = True, **options: Any) -> SqlStore:
-    """Open the store as ``open_at`` does, creating its tables."""
-    return await open_at(target, create=create, **options)

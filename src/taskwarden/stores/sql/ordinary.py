@@ -39,6 +39,7 @@ from taskwarden.core.decision import Trigger
 from taskwarden.core.health import encode
 from taskwarden.core.lifecycle import Signal, State, apply
 from taskwarden.core.outcome import Succeeded
+from taskwarden.stores.sql.line import lowered, too_late
 from taskwarden.stores.sql.records import run_values
 from taskwarden.stores.sql.rows import cleaned, whole
 from taskwarden.stores.sql.statements import arrays
@@ -288,7 +289,7 @@ class InOneStatement:
         )
         return (
             update(lane)
-            .where(lane.c.id == lowest.c.lane_id, or_(lane.c.turn_at.is_(None), lane.c.turn_at > lowest.c.at))
-            .values(turn_at=lowest.c.at, turn=0)
+            .where(lane.c.id == lowest.c.lane_id, too_late(lane, lowest.c.at, serial=False))
+            .values(lowered(lane, lowest.c.at))
             .cte("lowered")
         )

@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from sqlalchemy import ARRAY, Integer, String, bindparam, column, func, insert, or_, select, union_all, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    String,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from taskwarden.stores.sql.dialect import Dialect
+from taskwarden.stores.sql.line import lowered, too_late
 from taskwarden.stores.sql.schema import Tables
 
 if TYPE_CHECKING:
@@ -53,11 +66,10 @@ class Statements:
         self.edges_above = select(t.edge.c.task_id, t.edge.c.upstream_id).where(among(t.edge.c.task_id, "ids"))
         self.edges_below = select(t.edge.c.task_id, t.edge.c.upstream_id).where(among(t.edge.c.upstream_id, "ids"))
         lane = t.lane
-        later = or_(lane.c.turn_at.is_(None), lane.c.turn_at > bindparam("at"))
-        lowered = {"turn_at": bindparam("at"), "turn": 0}
-        self.lower_lane = update(lane).where(lane.c.id == bindparam("lane"), later).values(lowered)
-        of_tenants = among(lane.c.tenant, "tenants", lane.c.tenant.type)
-        self.reopen_lanes = update(lane).where(of_tenants, later).values(lowered)
+        at = bindparam("at", type_=BigInteger())
+        lowering = update(lane).where(too_late(lane, at, serial=dialect.serial)).values(lowered(lane, at))
+        self.lower_lane = lowering.where(lane.c.id == bindparam("lane"))
+        self.reopen_lanes = lowering.where(among(lane.c.tenant, "tenants", lane.c.tenant.type))
         life = t.life
         self.read_life = select(life)
         self.raise_high_water = (

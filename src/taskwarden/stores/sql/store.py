@@ -27,6 +27,7 @@ from taskwarden.stores.sql.listening import Listening
 from taskwarden.stores.sql.migrations import security
 from taskwarden.stores.sql.ordinary import InOneStatement, OneByOne
 from taskwarden.stores.sql.reading import Reading
+from taskwarden.stores.sql.runners import runners
 from taskwarden.stores.sql.sessions import Sessions
 from taskwarden.stores.sql.statements import Statements
 from taskwarden.stores.sql.writing import Writing, now_of
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from taskwarden.core.session import OpenSession
     from taskwarden.ids import Kind, RunId, RunnerId, TaskId, TenantId
     from taskwarden.stores.sql.database import Database
+    from taskwarden.stores.sql.runners import RunnerSeen
     from taskwarden.stores.sql.schema import Tables
 
 __all__ = ["SqlStore"]
@@ -58,7 +60,7 @@ _SECOND: Final = timedelta(seconds=1)
 @attrs.define(eq=False)
 class SqlStore:
     """
-    A ``Store`` in a database. Made by ``open_store`` or ``SqlStore.open``.
+    A ``Store`` in a database. Made by ``open_store`` or ``open_at``.
 
     Each method is one transaction. Several stores, in any number of processes, may share a database.
 
@@ -147,6 +149,7 @@ class SqlStore:
                 lease=lease,
                 high_water=high_water,
                 fairly=self._fairly,
+                clock=partial(now_of, writing.conn, self.database.dialect, self.clock),
             )
 
         claims, self._fairly = await self._write(work)
@@ -308,6 +311,10 @@ class SqlStore:
         await self._write(
             lambda writing, _: steering.report_activity(writing, tenant, kind, weight=weight, until=until), tenant
         )
+
+    async def runners(self) -> Sequence[RunnerSeen]:
+        """Return the runners, of all processes, that were seen within a day; those seen last come first."""
+        return await self._read(lambda reading: runners(reading.conn, self.tables))
 
     async def close(self) -> None:
         await self.database.close()

@@ -70,7 +70,7 @@ class Writing:
     saved: dict[int, Row] = attrs.field(factory=dict)
     reopened: set[str] = attrs.field(factory=set)
     lanes_served: dict[int, tuple[int, int]] = attrs.field(factory=dict)
-    lanes_emptied: dict[int, bool] = attrs.field(factory=dict)
+    lanes_emptied: dict[int, int] = attrs.field(factory=dict)
     decided: datetime | None = None
     due: bool = False
     changed: bool = False

@@ -57,6 +57,8 @@ class Suite(ABC):
     pytestmark = pytest.mark.anyio
     patience: ClassVar[timedelta] = timedelta(seconds=30)
     """How long, in real time, a hint may take to arrive, while something changes twice a second."""
+    walk: ClassVar[int] = 150
+    """How many steps a random walk takes: fewer would do where each of them costs milliseconds."""
 
     @abstractmethod
     def make_store(self, clock: VirtualClock) -> AbstractAsyncContextManager[Store]:

@@ -262,6 +262,15 @@ class Waking(Suite):
         assert await claim(store) == ()
         assert list(await store.incidents(ALICE, open_only=False)) == []
 
+    async def test_a_clock_that_went_back_by_less_than_a_lease_holds_no_backlog_up(
+        self, store: Store, clock: VirtualClock
+    ) -> None:
+        for number in range(4):
+            await create(store, f"{number}", tenant=(ALICE, BOB)[number % 2], at=clock.now() - HOUR)
+        clock.jump(-LEASE / 2)
+
+        assert [len(await claim(store, 1)) for _ in range(5)] == [1, 1, 1, 1, 0]
+
     async def test_a_clock_that_went_ahead_is_no_fault(self, store: Store, clock: VirtualClock) -> None:
         made = await create(store)
         await run(store, next_run_at=clock.now() + HOUR)
