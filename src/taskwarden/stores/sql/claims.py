@@ -20,7 +20,7 @@ from taskwarden.stores.sql.taking import claim_changes, claim_of, urgency
 from taskwarden.stores.sql.turns import Candidate, Share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection
@@ -120,14 +120,12 @@ class Claiming:
         lease: timedelta,
         high_water: datetime,
         fairly: bool,
-        clock: Callable[[], datetime],
     ) -> tuple[Claims, bool]:
         """
         Do what ``Store.claim`` says.
 
         Args:
             fairly: There was more than fitted into the last claim, so the lanes are asked at once.
-            clock: The store's time as of now: leases begin when tasks are taken, however long locks were waited for.
 
         Returns:
             What was claimed, and whether there is more than fitted.
@@ -137,25 +135,24 @@ class Claiming:
         asked = sorted(set(kinds))
         room = self._room(writing.conn, asked)
         if room:
-            writing.now = clock()  # another claim may have been counting for long
-        now, until = writing.now, later(writing.now, lease)
+            writing.catch_up()  # another claim may have been counting for long
         # Where the clock went back a little, lanes may stand in line from a later instant on than their tasks are due.
-        end = micros(max(now, high_water))
-        taken = self._take_over(writing, runner, asked, limit, until)
+        end = micros(max(writing.now, high_water))
+        taken = self._take_over(writing, runner, asked, limit, lease)
         left = limit - len(taken)
         in_turns = more = False
         if left and asked:
             rows = None if fairly or room else self._all(writing, asked, left)
             in_turns = rows is None
             if rows is None:
-                taken += self._take(writing, self._in_turns(writing, asked, room, left, end), runner, until)
+                taken += self._take(writing, self._in_turns(writing, asked, room, left, end), runner, lease)
             else:
-                taken += self._take(writing, [row.task_id for row in rows], runner, until, rows)
+                taken += self._take(writing, [row.task_id for row in rows], runner, lease, rows)
             # What is in line from a later instant on was looked at, unless the claim was full before.
-            full = len(taken) == limit
-            more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), end if full else micros(now))
-        again = self._again(now, taken) if more else self._next_due(writing, runner, asked)
-        return Claims(tuple(taken), now, again), more
+            last = end if len(taken) == limit else micros(writing.now)
+            more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), last)
+        again = self._again(writing.now, taken) if more else self._next_due(writing, runner, asked)
+        return Claims(tuple(taken), writing.now, again), more
 
     def _room(self, conn: Connection, kinds: Sequence[str]) -> dict[str, int]:
         """Return how many tasks of each capped kind may still start. Held until the end: nobody else starts any."""
@@ -166,10 +163,10 @@ class Claiming:
         return {name: max(cap - running.get(name, 0), 0) for name, cap in caps.items()}
 
     def _take_over(
-        self, writing: Writing, runner: RunnerId, kinds: Sequence[str], limit: int, until: datetime
+        self, writing: Writing, runner: RunnerId, kinds: Sequence[str], limit: int, lease: timedelta
     ) -> list[Claim]:
         """Claim what has expired. Of tenants that are paused it is left."""
-        now = micros(writing.now)
+        now, until = micros(writing.now), later(writing.now, lease)
         if not kinds:
             return []
         found = writing.conn.execute(self._expired, {"now": now, "kinds": list(kinds), "most": limit}).all()
@@ -310,11 +307,13 @@ class Claiming:
         writing: Writing,
         numbers: Sequence[int],
         runner: RunnerId,
-        until: datetime,
+        lease: timedelta,
         seen: Sequence[Any] = (),
     ) -> list[Claim]:
         """
         Claim tasks that were seen to be due, unless they are gone meanwhile; in the order of their urgency.
+
+        The lease begins once they are locked: whatever was recorded of them before lies before it.
 
         Args:
             seen: Their rows, if they were read; they count where nobody else writes at the same time.
@@ -323,7 +322,8 @@ class Claiming:
         order = {number: place for place, number in enumerate(numbers)}
         if numbers and not (seen and self.dialect.serial):
             seen = conn.execute(self._lock, {"ids": list(numbers), "now": now}).all()
-        found = list(seen)
+            writing.catch_up()
+        found, until = list(seen), later(writing.now, lease)
         known = writing.known.of(conn, {due.task_id: due.version for due in found})
         found = [due for due in found if due.task_id in known]
         self._mark(writing, [due.task_id for due in found], runner, until)

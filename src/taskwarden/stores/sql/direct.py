@@ -186,7 +186,7 @@ class Direct:
         asked = self._parts.asked()
         each = (
             select(due.c.task_id, due.c.tenant, due.c.ready_at)
-            .where(due.c.kind == asked.c.kind, due.c.ready_at <= now)
+            .where(due.c.kind == asked.c.kind, due.c.ready_at <= now, self._parts.settled())
             .order_by(due.c.ready_at)
             .limit(most() + 1)
             .with_for_update(skip_locked=True)

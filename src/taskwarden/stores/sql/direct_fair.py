@@ -55,18 +55,13 @@ class Fair:
         """The time."""
         return self.parts.now
 
-    @property
-    def end(self) -> ColumnElement[int]:
-        """From when on the last lane stands in line: where the clock went back, later than now, as in ``claims``."""
-        return select(func.greatest(self.now, self.tables.life.c.high_water)).scalar_subquery()
-
     def statement(self) -> Any:
         t, now = self.tables, self.now
         due, lane, tenant = t.due, t.lane, t.tenant
         asked = self.parts.asked()
         each = (
             select(lane.c.id, lane.c.tenant, lane.c.turn_at, lane.c.turn)
-            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.end)
+            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.parts.end())
             .order_by(lane.c.turn_at, lane.c.turn, lane.c.id)
             .limit(most())
             .with_for_update(skip_locked=True)
@@ -151,6 +146,7 @@ class Fair:
             .where(
                 due.c.task_id == any_(func.array(select(chosen.c.task_id).where(allowed).scalar_subquery())),
                 due.c.ready_at <= now,
+                self.parts.settled(),
             )
             .with_for_update(skip_locked=True)
             .cte("locked")
@@ -166,7 +162,7 @@ class Fair:
         held = select(lanes.c.id).scalar_subquery()
         inner = (
             select(lane.c.id)
-            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.end, lane.c.id.not_in(held))
+            .where(lane.c.kind == asked.c.kind, lane.c.turn_at <= self.parts.end(), lane.c.id.not_in(held))
             .limit(1)
             .lateral("another")
         )
@@ -241,7 +237,7 @@ class Fair:
         soon = now + literal(ONCE_MORE, BigInteger).bitwise_lshift(cast(looks, Integer))
         waits = and_(looks < LOOKS, or_(standing.c.upcoming.is_(None), standing.c.upcoming > soon))
         new_at = case(
-            (and_(standing.c.left, standing.c.served), self.end),
+            (and_(standing.c.left, standing.c.served), self.parts.end()),
             (standing.c.left, standing.c.turn_at),
             (waits, soon),
             else_=standing.c.upcoming,

@@ -75,6 +75,18 @@ class Parts:
             .where(or_(tenant.c.paused, tenant.c.max_running.is_not(None)))
         ).exists()
 
+    def end(self) -> ColumnElement[int]:
+        """Return from when on the last lane stands in line: where the clock went back, later than now."""
+        return select(func.greatest(self.now, self.tables.life.c.high_water)).scalar_subquery()
+
+    def settled(self) -> ColumnElement[bool]:
+        """
+        Tell whether the last run of a row was over when the statement began.
+
+        One that others claimed and completed meanwhile, and that is due again, would begin before it ended.
+        """
+        return self.tables.due.c.decided_at <= self.end()
+
     def next_due(self) -> Any:
         due, now = self.tables.due, self.now
         kinds = bindparam("kinds", type_=ARRAY(String()))

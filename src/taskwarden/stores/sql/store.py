@@ -149,7 +149,6 @@ class SqlStore:
                 lease=lease,
                 high_water=high_water,
                 fairly=self._fairly,
-                clock=partial(now_of, writing.conn, self.database.dialect, self.clock),
             )
 
         claims, self._fairly = await self._write(work)
@@ -352,7 +351,8 @@ class SqlStore:
         self._enter(conn, tenant)
         life = conn.execute(self._sql.read_life).one()
         known = KnownTasks(self.tables, self.database.dialect) if apart else self._known
-        writing = Writing(conn, self._sql, known, now_of(conn, self.database.dialect, self.clock))
+        clock = partial(now_of, conn, self.database.dialect, self.clock)
+        writing = Writing(conn, self._sql, known, clock(), clock)
         high_water = at_micros(life.high_water)
         result = work(writing, high_water)
         writing.finish(None if apart else high_water)

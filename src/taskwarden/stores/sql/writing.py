@@ -46,7 +46,8 @@ class Writing:
     A transaction in progress.
 
     Args:
-        now: The store's time at its start: everything in it happens then.
+        now: The store's time: everything in it happens then.
+        clock: What tells it, as of the moment.
         changes: For the feed, in order.
         runs: For the history and the statistics.
         ordinary: Runs that are in the history already, for the statistics.
@@ -63,6 +64,7 @@ class Writing:
     sql: Statements
     known: KnownTasks
     now: datetime
+    clock: Callable[[], datetime]
     changes: list[dict[str, Any]] = attrs.field(factory=list)
     runs: list[dict[str, Any]] = attrs.field(factory=list)
     ordinary: Sequence[dict[str, Any]] = ()
@@ -79,6 +81,10 @@ class Writing:
     def t(self) -> Tables:
         """The tables."""
         return self.sql.tables
+
+    def catch_up(self) -> None:
+        """Take the time anew, after locks that may have been waited for."""
+        self.now = self.clock()
 
     # --- reading ------------------------------------------------------------------------------------------------
 
