@@ -87,7 +87,7 @@ def delete(writing: Writing, row: Row, *, detach: bool, actor: str) -> None:
 
 def _insert(writing: Writing, tenant: TenantId, spec: TaskSpec) -> int | None:
     """Insert the definition and return its key; None: somebody else was faster."""
-    table, dialect = writing.t.task, writing.sql.dialect
+    dialect = writing.sql.dialect
     values = {
         "tenant": tenant,
         "kind": spec.kind,
@@ -98,12 +98,12 @@ def _insert(writing: Writing, tenant: TenantId, spec: TaskSpec) -> int | None:
         **_definition(spec),
     }
     if dialect.name != "mysql":
-        statement = dialect.upsert(table, ("tenant", "kind", "key")).returning(table.c.id)  # type: ignore[attr-defined]
-        inserted: int | None = writing.conn.execute(statement, values).scalar_one_or_none()
+        inserted: int | None = writing.conn.execute(writing.sql.make_task, values).scalar_one_or_none()
         return inserted
     try:
         with writing.conn.begin_nested():
-            return int(writing.conn.execute(insert(table), values).inserted_primary_key[0])  # type: ignore[index]
+            made = writing.conn.execute(writing.sql.make_task, values)
+            return int(made.inserted_primary_key[0])  # type: ignore[index]
     except IntegrityError:
         return None
 
@@ -138,7 +138,7 @@ def _create(writing: Writing, tenant: TenantId, spec: TaskSpec, number: int, ups
         row.state = State.DONE
     else:
         block(row, upstream)
-    writing.conn.execute(insert(writing.t.due), due_values(row))
+    writing.conn.execute(writing.sql.make_due, due_values(row))
     writing.save(row)
     del writing.saved[number]  # it was written just now; its lane is what was left to do
     writing.tell_of(ChangeName.TASK_CREATED, row)
@@ -147,9 +147,8 @@ def _create(writing: Writing, tenant: TenantId, spec: TaskSpec, number: int, ups
 
 def _lane(writing: Writing, tenant: TenantId, kind: str) -> int:
     """Return the key of the lane, making it if need be, with the activity that was reported for all kinds."""
-    t, conn = writing.t, writing.conn
-    query = select(t.lane.c.id).where(t.lane.c.tenant == tenant, t.lane.c.kind == kind)
-    known: int | None = conn.execute(query).scalar_one_or_none()
+    t, conn, query, name = writing.t, writing.conn, writing.sql.read_lane, {"tenant": tenant, "kind": kind}
+    known: int | None = conn.execute(query, name).scalar_one_or_none()
     if known is None:
         row = conn.execute(select(t.tenant).where(t.tenant.c.tenant == tenant)).one_or_none()
         values = {
@@ -160,8 +159,8 @@ def _lane(writing: Writing, tenant: TenantId, kind: str) -> int:
             "activity_weight": None if row is None else row.activity_weight,
             "activity_until": None if row is None else row.activity_until,
         }
-        conn.execute(writing.sql.dialect.upsert(t.lane, ("tenant", "kind")), values)
-        known = conn.execute(query).scalar_one()
+        conn.execute(writing.sql.make_lane, values)
+        known = conn.execute(query, name).scalar_one()
     return known
 
 

@@ -43,6 +43,10 @@ class Statements:
     read_task: Any = attrs.field(init=False)
     edges_above: Any = attrs.field(init=False)
     edges_below: Any = attrs.field(init=False)
+    make_task: Any = attrs.field(init=False)
+    make_due: Any = attrs.field(init=False)
+    read_lane: Any = attrs.field(init=False)
+    make_lane: Any = attrs.field(init=False)
     lower_lane: Any = attrs.field(init=False)
     reopen_lanes: Any = attrs.field(init=False)
     raise_high_water: Any = attrs.field(init=False)
@@ -65,7 +69,14 @@ class Statements:
         self.lock_task = dialect.locked(self.read_task)
         self.edges_above = select(t.edge.c.task_id, t.edge.c.upstream_id).where(among(t.edge.c.task_id, "ids"))
         self.edges_below = select(t.edge.c.task_id, t.edge.c.upstream_id).where(among(t.edge.c.upstream_id, "ids"))
+        inserting = insert(t.task)
+        if dialect.name != "mysql":  # which tells of a row that is there already by an error only
+            inserting = dialect.upsert(t.task, ("tenant", "kind", "key")).returning(t.task.c.id)  # type: ignore[attr-defined]
+        self.make_task = inserting
+        self.make_due = insert(t.due)
         lane = t.lane
+        self.read_lane = select(lane.c.id).where(lane.c.tenant == bindparam("tenant"), lane.c.kind == bindparam("kind"))
+        self.make_lane = dialect.upsert(lane, ("tenant", "kind"))
         at = bindparam("at", type_=BigInteger())
         lowering = update(lane).where(too_late(lane, at, serial=dialect.serial)).values(lowered(lane, at))
         self.lower_lane = lowering.where(lane.c.id == bindparam("lane"))
