@@ -194,8 +194,23 @@ def _stuck(history: History) -> Iterator[str]:
         elif status.state is State.DONE:
             continue
         at = status.lease_until if status.state is State.RUNNING else status.next_run_at
+        if status.state is State.SCHEDULED and at is not None and at < due and _waits_for_its_turn(history, status, at):
+            continue
         if status.state is not State.SCHEDULED or at is None or not due <= at <= horizon:
             yield f"{_name(status)} is {status.state}, and its time is {at} ({status.phase}; stop {history.stopped_at})"
+
+
+def _waits_for_its_turn(history: History, status: TaskStatus, at: datetime) -> bool:
+    """Tell whether a task that is late has a cap to wait for, its siblings are served, and none was before its turn."""
+    task = status.task
+    if not {task.tenant, task.kind} & history.caps.keys():
+        return False
+    siblings = [
+        run for run in history.runs if (run.tenant, run.kind) == (task.tenant, task.kind) and run.task_id != task.id
+    ]
+    served = any(run.claimed_at >= history.stopped_at - _SLACK for run in siblings)
+    overtaken = any(run.due_at > at + _SLACK for run in siblings)
+    return served and not overtaken
 
 
 # --- what is told -------------------------------------------------------------------------------------------------

@@ -327,6 +327,8 @@ class Store(Protocol):
         """
         Return at most *limit* runs, newest completion first, those before the run *before*.
 
+        Runs that were completed by one call have no order among themselves, but keep the one in which they are shown.
+
         Of the task *task_id*, also a deleted one; none if the tenant never had it. Old runs may have been dropped.
         """
 

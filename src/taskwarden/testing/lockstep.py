@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import datetime, timedelta
 from functools import cache, partial
+from itertools import takewhile
 from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
@@ -22,7 +23,7 @@ from taskwarden.core.health import Health
 from taskwarden.core.protocols import Store
 from taskwarden.core.record import Run, TaskStatus
 from taskwarden.errors import UsageError
-from taskwarden.ids import TaskId, TenantId
+from taskwarden.ids import RunId, TaskId, TenantId
 from taskwarden.testing.clock import VirtualClock
 
 __all__ = ["Disagreement", "Factory", "Lockstep", "Side"]
@@ -53,12 +54,14 @@ class Side:
     Args:
         names: Its task ids, by what the task is called here.
         cursor: How far its feed has been read.
+        newest: The last run of each tenant that has been read.
     """
 
     label: str
     store: Store
     names: dict[TaskId, str] = attrs.field(factory=dict)
     cursor: int = 0
+    newest: dict[TenantId, RunId] = attrs.field(factory=dict)
 
     def id_of(self, name: str) -> TaskId:
         """Return the id of the task that is called *name*; one that no store has, if there is none."""
@@ -227,13 +230,25 @@ async def _seen(side: Side, tenant: TenantId) -> dict[str, object]:
     store = side.store
     return {
         "tasks": list(await store.tasks(tenant, kind=None, status=None, after=None, limit=100)),
-        # Older ones never change, and were the newest once.
-        "runs": list(await store.runs(tenant, task_id=None, before=None, limit=10)),
+        "runs": await _story(side, tenant),
         # Newest first; but of two that opened at the same instant either may be the newer.
         "incidents": sorted(map(side.plain, await store.incidents(tenant, open_only=False)), key=repr),
         "tallies": sorted(await store.tallies(tenant), key=repr),
         "tenant": await store.tenant(tenant),
     }
+
+
+async def _story(side: Side, tenant: TenantId) -> object:
+    """Return the tenant's runs since the last call. Those of one step have no order; older never change."""
+    fresh: list[Run] = []
+    known = side.newest.get(tenant)
+    while page := await side.store.runs(tenant, task_id=None, before=fresh[-1].id if fresh else None, limit=10):
+        fresh += takewhile(lambda run: run.id != known, page)
+        if not fresh or fresh[-1].id != page[-1].id:
+            break
+    if fresh:
+        side.newest[tenant] = fresh[0].id
+    return sorted(map(side.plain, fresh), key=repr)
 
 
 async def _news(side: Side) -> object:

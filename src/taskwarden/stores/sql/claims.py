@@ -228,18 +228,23 @@ class Claiming:
     def _shared(self, writing: Writing, held: Sequence[Any], room: dict[str, int], limit: int, end: int) -> list[int]:
         """Return what of lanes that are held is started, and say where they stand from now on."""
         conn, now = writing.conn, micros(writing.now)
-        line = self._line(conn, list(dict.fromkeys(lane.tenant for lane in held)))
-        eligible = [lane.id for lane in held if lane.tenant in line and line[lane.tenant].room > 0]
-        weights = [share.weight for share in line.values()] or [1]
-        most = min(limit, 2 * -(-limit * max(weights) // sum(weights)) + 4)
-        found: dict[int, int] = dict.fromkeys(eligible, 0)
-        for row in self.lanes.due(conn, eligible, most, now):
-            found[row.lane_id] += 1
-            candidate = Candidate(urgency(row.ready_at, row.place), row.task_id, row.kind, row.lane_id)
-            line[row.tenant].candidates.append(candidate)
-        before = {share.tenant: share.credit for share in line.values()}
-        chosen = turns.share_out(line.values(), limit, room)
-        self._stand(writing, held, line, {lane: count >= most for lane, count in found.items()}, end)
+        asked = self._line(conn, list(dict.fromkeys(lane.tenant for lane in held)))
+        eligible = [lane.id for lane in held if lane.tenant in asked and asked[lane.tenant].room > 0]
+        # Those who have more than their turns are looked up further only if others leave them room.
+        for most in (turns.most_of_each(limit, [share.weight for share in asked.values()]), limit):
+            line = {name: attrs.evolve(share, candidates=[]) for name, share in asked.items()}
+            found: dict[int, int] = dict.fromkeys(eligible, 0)
+            for number, tenant, kind, lane, place, ready_at in self.lanes.due(conn, eligible, most, now):
+                found[lane] += 1
+                line[tenant].candidates.append(Candidate(urgency(ready_at, place), number, kind, lane))
+            left_of_kinds = dict(room)
+            chosen = turns.share_out(line.values(), limit, left_of_kinds)
+            more = {lane: count >= most for lane, count in found.items()}
+            if len(chosen) == limit or not any(more.values()):
+                break
+        room.update(left_of_kinds)
+        before = {share.tenant: share.credit for share in asked.values()}
+        self._stand(writing, held, line, more, end)
         self._keep_credit(conn, line, before)
         return [candidate.number for candidate in chosen]
 

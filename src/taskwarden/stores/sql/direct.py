@@ -12,11 +12,13 @@ snapshot, and the runner comes back.
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from sqlalchemy import (
+    BigInteger,
     and_,
     func,
     literal,
@@ -25,12 +27,12 @@ from sqlalchemy import (
     true,
 )
 
-from taskwarden.core.claim import Claims
+from taskwarden.core.claim import AGING, Claims
 from taskwarden.core.instant import MICROSECOND, at_micros
 from taskwarden.stores.sql.direct_fair import Fair
 from taskwarden.stores.sql.direct_parts import Parts, most
 from taskwarden.stores.sql.rows import activity_of
-from taskwarden.stores.sql.taking import claim_of, urgency
+from taskwarden.stores.sql.taking import claim_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Direct", "Taken"]
 
+_AGING: Final = literal(AGING // MICROSECOND, BigInteger)
 _SPECIAL: Final = 1.0
 """Seconds for which claims take the long way after one that had to."""
 
@@ -167,9 +170,8 @@ class Direct:
         until = now + lease
         taken = [row for row in rows if row.task_id is not None]
         entries = known.of(conn, {row.task_id: row.version for row in taken})
-        ordered = sorted(taken, key=_order)
         claims = []
-        for row in ordered:
+        for row in sorted(taken, key=attrgetter("rank", "task_id")):  # by urgency, or by the turns
             entry = entries.get(row.task_id)
             if entry is not None:
                 activity = None
@@ -185,7 +187,7 @@ class Direct:
         due, now = self.tables.due, self.now
         asked = self._parts.asked()
         each = (
-            select(due.c.task_id, due.c.tenant, due.c.ready_at)
+            select(due.c.task_id, due.c.tenant, (due.c.ready_at + due.c.place * _AGING).label("rank"))
             .where(due.c.kind == asked.c.kind, due.c.ready_at <= now, self._parts.settled())
             .order_by(due.c.ready_at)
             .limit(most() + 1)
@@ -203,12 +205,4 @@ class Direct:
         ).cte("facts")
         allowed = select(and_(facts.c.found <= most(), ~facts.c.special)).scalar_subquery()
         wanted = select(found.c.task_id).where(allowed)
-        return self._parts.claimed(facts, wanted, place=None)
-
-
-def _order(row: Any) -> tuple[int, int]:
-    """Return where a claimed row stands: by its rank in the turns, or by urgency."""
-    if row.rank is not None:
-        return row.rank, 0
-    at = row.next_run_at if row.manual_slot is None else row.manual_slot
-    return urgency(at, row.place), row.task_id
+        return self._parts.claimed(facts, wanted, place=found)

@@ -27,6 +27,7 @@ from taskwarden.core.instant import MICROSECOND
 from taskwarden.stores.sql.direct_parts import Parts, most
 from taskwarden.stores.sql.line import LOOKS, ONCE_MORE
 from taskwarden.stores.sql.statements import series
+from taskwarden.stores.sql.turns import SPARE
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -86,9 +87,8 @@ class Fair:
             .cte("line")
         )
         weights = select(func.sum(line.c.weight), func.max(line.c.weight)).subquery("weights")
-        share_each = func.least(
-            most(), cast(2 * func.ceil(cast(most(), BigInteger) * 1.0 * weights.c[1] / weights.c[0]) + 4, BigInteger)
-        )
+        all_turns = func.ceil(cast(most(), BigInteger) * 1.0 / weights.c[0]) * weights.c[1]
+        share_each = func.least(most(), cast(all_turns + SPARE, BigInteger))  # as turns.most_of_each
         share = select(func.coalesce(share_each, 0)).select_from(weights).cte("share")
         limit = select(share.c[0]).scalar_subquery()
         places = series(_PLACES, "place")

@@ -15,7 +15,6 @@ from sqlalchemy import (
     column,
     func,
     literal,
-    null,
     or_,
     select,
     true,
@@ -113,6 +112,12 @@ class Parts:
         return func.least(ready, others)
 
     def claimed(self, facts: Any, wanted: Any, *, place: Any, also: Sequence[Any] = ()) -> Any:
+        """
+        Return the statement that claims what is *wanted*, and answers with *facts* beside each row.
+
+        Args:
+            place: Tells the ``rank`` of each ``task_id``, by which the claims are ordered.
+        """
         due, lane, now = self.tables.due, self.tables.lane, self.now
         until = now + bindparam("lease", type_=BigInteger)
         changes = claim_changes(due.c, now=now, until=until, claimer=bindparam("claimer", type_=String))
@@ -123,11 +128,8 @@ class Parts:
             .returning(*(due.c[name] for name in CLAIMED))
             .cte("claimed")
         )
-        rank = null().label("rank") if place is None else place.c.rank
-        rows = claimed.join(lane, lane.c.id == claimed.c.lane_id)
-        if place is not None:
-            rows = rows.join(place, place.c.task_id == claimed.c.task_id)
-        columns = [*(claimed.c[name] for name in CLAIMED), lane.c.activity_weight, lane.c.activity_until, rank]
+        rows = claimed.join(lane, lane.c.id == claimed.c.lane_id).join(place, place.c.task_id == claimed.c.task_id)
+        columns = [*(claimed.c[name] for name in CLAIMED), lane.c.activity_weight, lane.c.activity_until, place.c.rank]
         taken = select(*columns).select_from(rows).subquery("taken")
         return select(facts, taken).select_from(facts.outerjoin(taken, true())).add_cte(*also)
 

@@ -9,14 +9,17 @@ a quantum of one task. What is left of a turn that a claim breaks off is the ten
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Candidate", "Share", "share_out"]
+__all__ = ["SPARE", "Candidate", "Share", "most_of_each", "share_out"]
+
+SPARE: Final = 2
+"""How many tasks of each lane are looked up beyond those that its tenant gets if all have enough."""
 
 
 class Candidate(NamedTuple):
@@ -50,6 +53,16 @@ class Share:
     chosen: list[Candidate] = attrs.field(factory=list, init=False)
     passed: list[Candidate] = attrs.field(factory=list, init=False)
     tail: int | None = attrs.field(default=None, init=False)
+
+
+def most_of_each(limit: int, weights: Sequence[int]) -> int:
+    """
+    Return how many tasks of each lane are worth a look for a claim of *limit*: all turns of the heaviest tenant.
+
+    Where some tenants have less than their turns, this may not do to fill the claim.
+    """
+    turns = -(-limit // sum(weights)) if weights else 1
+    return min(limit, turns * max(weights, default=1) + SPARE)
 
 
 def share_out(line: Iterable[Share], limit: int, kind_room: dict[str, int]) -> list[Candidate]:

@@ -220,6 +220,19 @@ class ManualRuns(Suite):
         assert (await refresh(store, made)).manual_at is None
         assert await claim(store) == ()
 
+    async def test_a_task_that_is_due_and_asked_for_is_as_urgent_as_it_was(
+        self, store: Store, clock: VirtualClock
+    ) -> None:
+        longest = await create(store, "longest", at=clock.now() - 3 * MINUTE)
+        shorter = await create(store, "shorter", at=clock.now() - 2 * MINUTE)
+        await store.request_run(ALICE, longest.id, at=clock.now() - MINUTE, actor="ops")
+
+        claims = await claim(store)
+        assert [(held.task.id, held.trigger) for held in claims] == [
+            (longest.id, Trigger.MANUAL),
+            (shorter.id, Trigger.SCHEDULED),
+        ]
+
     async def test_a_manual_run_counts_in_caps(self, store: Store, clock: VirtualClock) -> None:
         await store.set_tenant(ALICE, max_running=1)
         asked_for = await create(store, "asked", at=clock.now() + HOUR)
