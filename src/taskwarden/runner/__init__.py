@@ -5,7 +5,8 @@ Steps 1 to 6 at work: the only place that opens task groups, and the only one th
 ``_worker``, executes what it takes, through ``_execution`` where that waits (3); ``_outcome`` says what it ended with
 (4); ``_attempt`` puts outcome, plan and decision together (4, 5, 6); ``_writer`` writes them in batches (6). ``_lease``
 bounds runs, ``_threads`` bounds what blocks, ``_watchdog`` sees what blocks the loop, ``_soundness`` what an executor
-left open, ``_outage`` waits for a store that is gone, ``_parts`` holds them together, ``publish`` reads the feed.
+left open, ``_patience`` bounds calls of the store, ``_outage`` waits for one that is gone, ``_parts`` holds them
+together, ``publish`` reads the feed.
 """
 
 from taskwarden.runner._clock import StoreTime, SystemClock

@@ -66,6 +66,7 @@ async def assembled(runner: Runner, now: datetime) -> AsyncGenerator[Parts]:
                         inner.cancel_scope.cancel()
             finally:
                 parts.watchdog.stop()
+                parts.poll.stop()  # or it would claim what was just given back, from one shield into the next
                 parts.writer.hurry()
                 parts.source_ended()
                 outer.cancel_scope.cancel()

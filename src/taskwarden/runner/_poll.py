@@ -16,13 +16,13 @@ import attrs
 
 from taskwarden.errors import Closed, UsageError
 from taskwarden.runner._lease import kept
+from taskwarden.runner._patience import Patience
 from taskwarden.runner._writer import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from taskwarden.core.claim import Claims
     from taskwarden.core.failure import Failure
     from taskwarden.core.protocols import Clock, Store
     from taskwarden.ids import RunnerId
@@ -61,6 +61,7 @@ class Poll:
     _wake: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _hold: float = attrs.field(default=_HOLD[0], init=False)
     _held_until: float = attrs.field(default=-inf, init=False)
+    _patience: Patience = attrs.field(factory=lambda: Patience(PATIENCE), init=False)
 
     def stop(self) -> None:
         """Claim no more."""
@@ -100,6 +101,12 @@ class Poll:
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._stopping:
+            with self._patience.scope():
+                await self._claim_while_patient()
+
+    async def _claim_while_patient(self) -> None:
+        """Claim until stopped, or until the scope has run out; to be called again then: nothing is forgotten."""
+        while not (self._stopping or self._patience.ran_out):
             now = self.clock.monotonic()
             begin = max(self.until, self._held_until)
             room = self._room()
@@ -108,9 +115,11 @@ class Poll:
                 continue
             # Full, it waits for room, however soon something is due; with room, for the next time.
             self._full = self.workers.awaited = room <= 0
-            await self.clock.wait(self._wake, None if self._full or begin == inf else begin)
-            self._full = self._woken = False
-            self._wake = anyio.Event()
+            try:
+                await self.clock.wait(self._wake, None if self._full or begin == inf else begin)
+            finally:
+                self._full = self._woken = False
+                self._wake = anyio.Event()
 
     def _room(self) -> int:
         """Return for how many claims there is room; not above 0: for none, or it is not the time to ask."""
@@ -128,22 +137,25 @@ class Poll:
             self._wake.set()
 
     async def _claim(self, room: int, now: float) -> None:
-        claims: Claims | None = None
-        problem: Exception = TimeoutError(f"no answer within {PATIENCE} s")
         self.until = inf
+        # Shielded, and bounded: cancelled in mid-claim, we would hold leases that we do not know of.
+        scope = self._patience.call()
+        scope.shield = True
         try:
-            # Shielded, and bounded: cancelled in mid-claim, we would hold leases that we do not know of.
-            with anyio.move_on_after(PATIENCE, shield=True):
-                await self.workers.kinds.cap(self.store)
-                kinds = self.workers.kinds.capped.keys()
-                claims = await self.store.claim(runner=self.name, kinds=kinds, limit=room, lease=self.lease)
+            await self.workers.kinds.cap(self.store)
+            kinds = self.workers.kinds.capped.keys()
+            claims = await self.store.claim(runner=self.name, kinds=kinds, limit=room, lease=self.lease)
         except (Closed, UsageError):
             raise
         except Exception as error:  # whatever a store raises, the loop is armed again and the host lives
-            problem = error
-        if claims is None:
-            self.until = self.line.failed(problem)
+            self.until = self.line.failed(error)
             return
+        except BaseException:
+            if self._patience.ran_out:
+                self.until = self.line.failed(TimeoutError(f"no answer within {PATIENCE} s"))
+            raise
+        finally:
+            scope.shield = False  # what came meanwhile, for the host, comes now
         self.line.answered()
         self.time.told(claims.now, now)
         if claims.next_due is not None:

@@ -18,6 +18,7 @@ import attrs
 from taskwarden.core.claim import Receipt
 from taskwarden.core.outcome import Failed
 from taskwarden.errors import Closed, UsageError
+from taskwarden.runner._patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ _LOG: Final = logging.getLogger("taskwarden.runner")
 _BATCH: Final = 200
 """Most completions in one write."""
 PATIENCE: Final = 10.0
-"""Seconds that one call of the store may take, and that the last outcomes of a runner that ends are waited for."""
+"""Most seconds that one call of the store may take, and that the last outcomes of a runner that ends are waited for."""
 
 
 @attrs.define(eq=False)
@@ -59,6 +60,9 @@ class Writer:
     _completed_last: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _given_up: bool = attrs.field(default=False, init=False)
+    _again: float | None = attrs.field(default=None, init=False)
+    """Monotonic: when to try again what the store did not take; None: at once."""
+    _patience: Patience = attrs.field(factory=lambda: Patience(PATIENCE), init=False)
     _scope: anyio.CancelScope = attrs.field(factory=lambda: anyio.CancelScope(shield=True), init=False)
 
     @property
@@ -99,14 +103,14 @@ class Writer:
     async def run(self) -> None:
         """Write until closed; cancellation does not end it, ``hurry`` does."""
         with self._scope:
-            while not self._closed:
-                await self.clock.wait(self._arrived, None)
-                self._arrived, self._woken = anyio.Event(), False
-                await self._write_all()
+            while self.pending or not self._closed:
+                with self._patience.scope():
+                    await self._write_while_patient()
 
     async def finish(self) -> None:
         """Write what ``run`` could not, as the event loop itself ended it; and say what is left in the end."""
-        with anyio.CancelScope(deadline=self._scope.deadline, shield=True):
+        self._again = None
+        with anyio.CancelScope(deadline=self._scope.deadline, shield=True), self._patience.scope():
             if not self._given_up:
                 await self._write_all()
         if self.pending:
@@ -117,14 +121,23 @@ class Writer:
         self._woken = True
         self._arrived.set()
 
-    async def _write_all(self) -> None:
-        while self._completions or self._deferrals:
-            again = await self._write()
-            if again is not None:
-                await self.clock.wait(anyio.Event(), again)
+    async def _write_while_patient(self) -> None:
+        """Write until closed, or until the scope has run out; to be called again then: nothing is forgotten."""
+        await self._write_all()
+        while not (self._closed or self._patience.ran_out):
+            await self.clock.wait(self._arrived, None)
+            self._arrived, self._woken = anyio.Event(), False
+            await self._write_all()
 
-    async def _write(self) -> float | None:
-        """Write one batch; return when to try again if the store did not answer, with the batch kept."""
+    async def _write_all(self) -> None:
+        while (self._completions or self._deferrals) and not self._patience.ran_out:
+            if self._again is not None:
+                await self.clock.wait(anyio.Event(), self._again)
+                self._again = None
+            await self._write()
+
+    async def _write(self) -> None:
+        """Write one batch; if the store did not answer, keep it and set when to try again."""
         # By turns: under load there is always another completion, and deferrals would wait for ever.
         if self._deferrals and (self._completed_last or not self._completions):
             self._deferring, self._deferrals = self._deferrals, []
@@ -134,14 +147,13 @@ class Writer:
             self._batch, self._completions = self._completions[:most], self._completions[most:]
         self._completed_last = not self._deferring
         receipts: Sequence[Receipt] | None = None
-        problem: Exception = TimeoutError(f"no answer within {PATIENCE} s")
+        self._patience.call()
         try:
             # Within the shield of `run`: a cancellation in mid-write would leave it open whether it was recorded.
-            with anyio.move_on_after(PATIENCE):
-                if self._deferring:
-                    receipts = await self.store.defer(self._deferring)
-                else:
-                    receipts = await self.store.complete(self._batch)
+            if self._deferring:
+                receipts = await self.store.defer(self._deferring)
+            else:
+                receipts = await self.store.complete(self._batch)
         except Closed:
             self._given_up = True
             _LOG.error("runner %s: the store was closed before all outcomes were written", self.line.runner)
@@ -154,19 +166,21 @@ class Writer:
             else:
                 # One outcome that the store will not take must not hold up the others: they go one by one for a while.
                 self._singly = len(self._batch)
-                problem = error
+                self._again = self.clock.monotonic()
         except Exception as error:  # whatever a store raises, outcomes are kept and the host lives
-            problem = error
+            self._again = self.line.failed(error)
+        except BaseException:
+            if self._patience.ran_out:
+                self._again = self.line.failed(TimeoutError(f"no answer within {PATIENCE} s"))
+            raise
         finally:
             batch, self._batch, deferring, self._deferring = self._batch, [], self._deferring, []
             if receipts is None:
                 self._completions[:0] = batch
                 self._deferrals[:0] = deferring
-        if receipts is None:
-            return self.clock.monotonic() if self._singly else self.line.failed(problem)
-        self.line.answered()
-        self.written(min((it.until for it in deferring), default=None) if deferring else _told(batch, receipts))
-        return None
+        if receipts is not None:
+            self.line.answered()
+            self.written(min((it.until for it in deferring), default=None) if deferring else _told(batch, receipts))
 
 
 def _tell_dropped(claim: Claim, error: UsageError) -> None:
