@@ -200,6 +200,7 @@ async def test_a_runner_waits_for_a_file_that_takes_nothing(
             await said(caplog, "does not answer", "taskwarden.runner")
             file.pragma(remedy)
             run = await scene.written()
+            await said(caplog, "answers again", "taskwarden.runner")
 
     assert (run.ending, scene.gated.runs) == ("succeeded", 1)
     gone, back = scene.said("taskwarden.runner")

@@ -59,6 +59,11 @@ class Database:
     owned: bool
     threads: anyio.CapacityLimiter | None
     closed: bool = attrs.field(default=False, init=False)
+    _writers: anyio.CapacityLimiter | None = attrs.field(init=False)
+    """Where one transaction writes at a time, ours stand in line: SQLite itself would have them look now and then."""
+
+    def __attrs_post_init__(self) -> None:
+        self._writers = anyio.CapacityLimiter(1) if self.dialect.serial else self.threads
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """
@@ -66,7 +71,7 @@ class Database:
 
         It may be called several times, so it must not keep anything from one call to the next.
         """
-        return await self._repeat(partial(_in_transaction, self.dialect, work))
+        return await self._repeat(partial(_in_transaction, self.dialect, work), self._writers)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what *work*, which only reads, sees in one snapshot as far as the database gives one."""
@@ -89,13 +94,13 @@ class Database:
             else:
                 await self.engine.dispose()
 
-    async def _repeat(self, work: Callable[[Connection], T]) -> T:
+    async def _repeat(self, work: Callable[[Connection], T], limiter: anyio.CapacityLimiter | None = None) -> T:
         begin = monotonic()
         for pause in (*_PAUSES, None):
             if self.closed:
                 raise Closed(f"the store {self.name}")
             try:
-                return await self._once(work)
+                return await self._once(work, limiter or self.threads)
             except (SQLAlchemyError, OSError) as error:
                 # Where the database itself has waited long, as SQLite does for a lock, once was enough.
                 if pause is None or monotonic() - begin > _LONG or not transient(error):
@@ -103,9 +108,9 @@ class Database:
             await anyio.sleep(pause)
         raise AssertionError("unreachable")
 
-    async def _once(self, work: Callable[[Connection], T]) -> T:
+    async def _once(self, work: Callable[[Connection], T], limiter: anyio.CapacityLimiter | None) -> T:
         if isinstance(self.engine, Engine):
-            return await anyio.to_thread.run_sync(partial(connected, self.engine, work), limiter=self.threads)
+            return await anyio.to_thread.run_sync(partial(connected, self.engine, work), limiter=limiter)
         conn = await self.engine.connect()
         try:
             return await conn.run_sync(work)
