@@ -69,10 +69,13 @@ def _postgresql() -> Iterator[str]:
 def _mariadb() -> Iterator[str]:
     name, url = _name(), make_url(MARIADB)
     where: dict[str, Any] = {"host": url.host or "127.0.0.1", "port": url.port or 3306, "user": url.username}
-    with pymysql.connect(**where, password=url.password or "", autocommit=True) as conn, conn.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-        try:
-            yield url.set(database=name).render_as_string(hide_password=False)
-        finally:
-            conn.ping(reconnect=True)
-            cursor.execute(f"DROP DATABASE {name}")
+
+    def run(order: str) -> None:
+        with pymysql.connect(**where, password=url.password or "", autocommit=True) as conn, conn.cursor() as cursor:
+            cursor.execute(order)
+
+    run(f"CREATE DATABASE {name}")
+    try:
+        yield url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        run(f"DROP DATABASE {name}")

@@ -38,6 +38,14 @@ BENCHMARKS: Final = {
     "simulation": "task-runs a second in virtual time",
     "idle": "100,000 tasks of which none is due: wake-ups and CPU",
     "postgres_peers": "PostgreSQL: its limit and other schedulers",
+    "sqlite_rate": "SQLite: whole runs a second",
+    "latency": "from a commit by another process to the start of the run, in each database",
+    "idle_databases": "a runner over a database with nothing to do: statements, CPU, growth",
+    "database_claims": "the cost of a claim with a million stored tasks, and behind a backlog",
+    "fairness": "tenants in turns: what they cost beside a plain claim, and how soon all are served",
+    "spread": "PostgreSQL: lateness with phases spread, and the rate at which it no longer keeps up",
+    "snapshot": "PostgreSQL: throughput while a snapshot is held open",
+    "processes": "PostgreSQL: two runner processes against one",
 }
 """Each is a module beside this one, with ``measure(quick: bool) -> list[Row]``."""
 
@@ -73,7 +81,8 @@ def _see_root() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = [f"  {name:<14} {what}" for name, what in BENCHMARKS.items()]
+    width = max(len(name) for name in BENCHMARKS)
+    lines = [f"  {name:<{width}} {what}" for name, what in BENCHMARKS.items()]
     parser = argparse.ArgumentParser(
         prog="benchmarks/run.py",
         description=__doc__,

@@ -3,16 +3,51 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
+from sqlalchemy import select
 
-from benchmarks import bursts, idle, imports, intervals, lateness, run, throughput
+from benchmarks import (
+    bursts,
+    database_claims,
+    databases,
+    fairness,
+    idle,
+    idle_databases,
+    imports,
+    intervals,
+    latency,
+    lateness,
+    processes,
+    run,
+    snapshot,
+    spread,
+    sqlite_rate,
+    throughput,
+)
 from benchmarks.burst import Burst, Recorder
+from benchmarks.cycles import BATCH, RUNNER, claiming
+from benchmarks.plain_claim import PlainClaim
+from benchmarks.population import Group, fill, move_to_phases
 from benchmarks.table import REPETITIONS, Row, percentile, ratio, rendered
+from taskwarden import every
+from taskwarden.core.decision import IntervalState
+from taskwarden.core.hashing import digest, seed
+from taskwarden.core.instant import micros
+from taskwarden.ids import Kind, TenantId
+from taskwarden.stores.sql import SqlStore, open_at
+from taskwarden.testing.builders import spec
+from taskwarden.testing.clock import VirtualClock
+from tests.databases import postgres_database
 
 ROOT = Path(run.__file__).parent.parent
+HOUR = timedelta(hours=1)
 
 
 def of(rows: list[Row], what: str) -> Row:
@@ -100,6 +135,214 @@ async def test_what_ran_before_the_first_instant_is_no_part_of_a_burst() -> None
     recorder.ran()
 
     assert recorder.late == []
+
+
+# --- the benchmarks over databases ---
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
+    """Let benchmarks find the PostgreSQL that tests have, and SQLite; the names of both."""
+    names = ("PostgreSQL", "SQLite")
+    with postgres_database() as url:
+        # Where the servers are is a constant, which a user sets in the environment before it is imported.
+        monkeypatch.setattr(databases, "POSTGRESQL", url)
+        monkeypatch.setattr(databases, "DRIVERS", {name: databases.DRIVERS[name] for name in names})
+        yield names
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.slow
+def test_sqlite_rate_counts_what_is_in_the_history() -> None:
+    rows = sqlite_rate.measured(200, 0.5)
+
+    assert_sane(rows)
+    assert of(rows, "SQLite: runs").median > 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+def test_latency_sees_every_probe_in_every_database(servers: tuple[str, ...]) -> None:
+    rows = latency.measured(2)
+
+    assert_sane(rows)
+    for name in servers:
+        p50, p99 = (of(rows, f"{name}: commit to start, {part}") for part in ("p50", "p99"))
+        assert len(p50.values) == REPETITIONS
+        assert p50.median <= p99.median
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+def test_idle_databases_counts_the_statements_of_a_beat(servers: tuple[str, ...]) -> None:
+    rows = idle_databases.measured(10, 0.5, 2.0)
+
+    assert [
+        row for row in rows if row.unit != "bytes" and not all(0 <= value < float("inf") for value in row.values)
+    ] == []
+    for name in servers:
+        assert of(rows, f"{name}: statements a minute").median > 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+def test_database_claims_compares_each_state_with_the_least(servers: tuple[str, ...]) -> None:
+    rows = database_claims.measured(database_claims.Load(stored=2_000, ahead=500, batches=2))
+
+    assert_sane(rows)
+    for name in servers:
+        few, many = (
+            of(rows, f"{name}: claim a task, {stored} stored, all that is due fits").values
+            for stored in ("1,000", "2,000")
+        )
+        expected = [much / little for much, little in zip(many, few, strict=True)]
+        assert list(of(rows, f"{name}: growth of a claim, 2,000 stored, all that is due fits").values) == expected
+        assert of(rows, f"{name}: growth of a claim, behind 500").median > 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+def test_fairness_compares_with_the_plain_claim_and_counts_claims(servers: tuple[str, ...]) -> None:
+    rows = fairness.measured(fairness.Load(tenants=(1, 10), due=500, batches=2, greedy=1_500))
+
+    assert_sane(rows)
+    for whose in ("1 tenant", "10 tenants"):
+        for when in ("with a backlog", "without a backlog"):
+            sides = (f"tasks claimed {how} and completed" for how in ("fairly", "plainly"))
+            fair, plain = (of(rows, f"PostgreSQL: {side}, {whose}, {when}").values for side in sides)
+            expected = [ours / theirs for ours, theirs in zip(fair, plain, strict=True)]
+            assert list(of(rows, f"PostgreSQL: fair / plain, {whose}, {when}").values) == expected
+    for name in servers:
+        # No claim takes more than a hundred, and the greedy one has a place in each of them.
+        assert of(rows, f"{name}: claims until all 10 of each").reached
+        assert of(rows, f"{name}: claims until all 10 of each").median >= 10
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+@pytest.mark.usefixtures("servers")
+def test_spread_finds_every_slot_in_the_history() -> None:
+    load = spread.Load(rates=(20,), seconds=2, steps=(10,), step_seconds=2, repetitions=1, period=1, settled=0.5)
+    rows = spread.measured(load)
+
+    assert_sane(rows)
+    assert of(rows, "share of slots that ran, 20").values == (1.0,)
+    p50, p99, most = (of(rows, f"lateness {part}, 20 due").median for part in ("p50", "p99", "max"))
+    assert p50 <= p99 <= most
+    assert len(of(rows, "the knee").values) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "knee"),
+    [({}, 30), ({"share": 0.99}, 20), ({"coalesced": 1}, 20), ({"p99": 500.1}, 20)],
+)
+def test_the_knee_is_the_last_rate_before_anything_goes_wrong(changed: Mapping[str, float], knee: int) -> None:
+    fine = {"share": 1.0, "coalesced": 0.0, "p99": 500.0}
+
+    assert spread.knee_of({10: fine, 20: fine, 30: {**fine, **changed}}) == knee
+    assert spread.knee_of({10: {**fine, "share": 0.0}, 20: fine}) == 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+@pytest.mark.usefixtures("servers")
+def test_snapshot_compares_what_ran_under_it_with_what_ran_before() -> None:
+    rows = snapshot.measured(snapshot.Load(tasks=200, warm=0.2, span=0.4, held=0.8))
+
+    assert_sane(rows)
+    before, under = of(rows, "runs, before").values, of(rows, "runs, last").values
+    expected = [a / b for a, b in zip(under, before, strict=True)]
+    assert list(of(rows, "runs, a snapshot held for 0.8 s / before").values) == expected
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+@pytest.mark.usefixtures("servers")
+def test_processes_let_both_runners_work() -> None:
+    rows = processes.measured(200, 0.5)
+
+    assert_sane(rows)
+    one, two = (of(rows, f"runs, {runners}").values for runners in ("1 runner process", "2 runner processes"))
+    expected = [a / b for a, b in zip(two, one, strict=True)]
+    assert list(of(rows, "rate, 2 runner processes / 1").values) == expected
+
+
+# --- what they work on ---
+
+
+async def stored(store: SqlStore) -> list[Mapping[str, Any]]:
+    """Return all that the store holds of each task and where it stands, in the order of their names."""
+    task, due = store.tables.task, store.tables.due
+    query = select(task, due).join(due, due.c.task_id == task.c.id).order_by(task.c.tenant, task.c.kind, task.c.key)
+    rows = await store.database.read(lambda conn: conn.execute(query).mappings().all())
+    return [{str(name): value for name, value in row.items() if name not in {"id", "task_id"}} for row in rows]
+
+
+def timeless(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row* without what depends on when it was written."""
+    moments = {"created_at", "decided_at", "claimed_at", "held_at", "lease_until"}
+    return {name: value for name, value in row.items() if name not in moments}
+
+
+async def test_a_filled_store_holds_what_ensuring_each_task_would_have_written(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    now, schedule = clock.now(), every(hours=1)
+    tenants, url = ["a", "b"], f"sqlite:///{tmp_path / 'tasks.db'}"
+    filled = await open_at(url, prefix="filled_", clock=clock.now)
+    ensured = await open_at(url, prefix="ensured_", clock=clock.now)
+    group = Group(name="x", kind="k", tenants=tenants, each=12, schedule=schedule, first=now, apart=HOUR)
+    await fill(filled, group)
+    for number in range(12):
+        for tenant in tenants:
+            key = f"x-{number}" if number else "x"
+            one = spec("k", key, at=now + HOUR * number, payload=None, digest=digest(schedule))
+            await ensured.ensure(TenantId(tenant), one)
+
+    assert await stored(filled) == await stored(ensured)
+    claims = [
+        (await store.claim(runner=RUNNER, kinds=[Kind("k")], limit=9, lease=HOUR)).claims for store in (filled, ensured)
+    ]
+    assert [[each.task.key for each in of_store] for of_store in claims] == [["x", "x"]] * 2
+    await filled.close()
+    await ensured.close()
+
+
+async def test_phases_are_where_the_schedule_has_them(tmp_path: Path) -> None:
+    clock, schedule = VirtualClock(), every(hours=1)
+    store = await open_at(f"sqlite:///{tmp_path / 'tasks.db'}", clock=clock.now)
+    group = Group(name="x", kind="k", tenants=["a", "b"], each=5, schedule=schedule, first=clock.now())
+    await fill(store, group)
+    await move_to_phases(store, group)
+
+    rows = await stored(store)
+    states = [IntervalState(seed=seed(row["tenant"], row["kind"], row["key"])) for row in rows]
+    slots = [schedule.next(None, state, None, clock.now()).at for state in states]
+    expected = [micros(slot) for slot in slots if slot is not None]
+    assert [row["ready_at"] for row in rows] == [row["slot_at"] for row in rows] == expected
+    assert len(set(expected)) == 10
+    await store.close()
+
+
+async def test_the_plain_claim_leaves_rows_as_the_stores_own_does() -> None:
+    with postgres_database() as url:
+        in_threads = url.replace("postgresql://", "postgresql+psycopg://")  # on either event loop
+        ours, plain = [await open_at(in_threads, prefix=prefix, create=True) for prefix in ("ours_", "plain_")]
+        first = await ours.now() - HOUR
+        group = Group(name="x", kind="k", tenants=["a", "b"], each=BATCH, schedule=every(hours=1), first=first)
+        group = attrs.evolve(group, apart=timedelta(seconds=1))
+        few = attrs.evolve(group, kind="few", each=BATCH // 2)
+        for store in (ours, plain):
+            await fill(store, group, few)
+        claimed = [(await claim()).claims for claim in (claiming(ours, "few"), PlainClaim(plain, "few"))]
+        oldest = (await PlainClaim(plain, "k")()).claims
+
+        assert [len(each) for each in claimed] == [BATCH, BATCH]
+        left = [[row for row in await stored(store) if row["kind"] == "few"] for store in (ours, plain)]
+        assert [timeless(row) for row in left[0]] == [timeless(row) for row in left[1]]
+        assert {row["state"] for row in left[0]} == {"running"}
+        assert {each.task.key for each in oldest} == {"x", *(f"x-{number}" for number in range(1, BATCH // 2))}
+        await ours.close()
+        await plain.close()
 
 
 # --- the table ---

@@ -113,7 +113,11 @@ class Lanes:
             while len(rest) >= size:
                 now_these, rest = rest[:size], rest[size:]
                 named = {f"lane_{place}": lane for place, lane in enumerate(now_these)}
-                found += conn.execute(self._union(size), {**named, "now": now, "share": share})
+                text, order, constants = self._union(conn, size)
+                values: Any = {**constants, **named, "now": now, "share": share}
+                if order is not None:
+                    values = tuple([values[name] for name in order])
+                found += conn.exec_driver_sql(text, values).all()
         return found
 
     def raise_(self, conn: Connection, served: dict[int, tuple[int, int]], emptied: dict[int, int], now: int) -> None:
@@ -152,12 +156,19 @@ class Lanes:
             .limit(bindparam("share", type_=Integer))
         )
 
-    def _union(self, size: int) -> Any:
+    def _union(self, conn: Connection, size: int) -> tuple[str, Sequence[str] | None, dict[str, Any]]:
+        """
+        Return the statement for so many lanes as text, for to look for it anew costs more than to run it.
+
+        Besides, the order of its parameters, None: they go by name; and those that are always the same.
+        """
         if size not in self._parts:
             parts = [self._part(bindparam(f"lane_{at}"), place) for at in range(size) for place in _PLACES]
             wrapped = [select(part.subquery(f"part_{at}")) for at, part in enumerate(parts)]
-            self._parts[size] = union_all(*wrapped)
-        return self._parts[size]
+            compiled = union_all(*wrapped).compile(dialect=conn.dialect)
+            self._parts[size] = str(compiled), compiled.positiontup, compiled.params
+        found: tuple[str, Sequence[str] | None, dict[str, Any]] = self._parts[size]
+        return found
 
     def _lateral(self) -> Any:
         if 0 not in self._parts:
@@ -193,14 +204,9 @@ def ended(writing: Writing, tenants: Iterable[str], kinds: Iterable[str]) -> Non
     The rows of capped tenants are held until the end: a claim that is counting what runs has parked its lanes by then,
     or will see the run to have ended.
     """
-    t, conn, dialect = writing.t, writing.conn, writing.sql.dialect
-    tenant, kind = t.tenant, t.kind
-    of_tenants = dialect.among(tenant.c.tenant, "names", tenant.c.tenant.type)
-    capped = select(tenant.c.tenant).where(of_tenants, tenant.c.max_running.is_not(None)).order_by(tenant.c.tenant)
-    names = conn.execute(dialect.locked(capped), {"names": sorted(tenants)}).scalars().all()
+    conn, sql = writing.conn, writing.sql
+    names = conn.execute(sql.lock_capped_tenants, {"names": sorted(tenants)}).scalars().all()
     if names:
         reopen(writing, names)
-    of_kinds = dialect.among(kind.c.kind, "names", kind.c.kind.type)
-    limited = select(kind.c.kind).where(of_kinds, kind.c.max_running.is_not(None)).limit(1)
-    if conn.execute(limited, {"names": sorted(kinds)}).first() is not None:
+    if conn.execute(sql.capped_kinds, {"names": sorted(kinds)}).first() is not None:
         writing.due = True

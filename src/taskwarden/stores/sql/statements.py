@@ -48,6 +48,8 @@ class Statements:
     read_lane: Any = attrs.field(init=False)
     make_lane: Any = attrs.field(init=False)
     lower_lane: Any = attrs.field(init=False)
+    lock_capped_tenants: Any = attrs.field(init=False)
+    capped_kinds: Any = attrs.field(init=False)
     reopen_lanes: Any = attrs.field(init=False)
     raise_high_water: Any = attrs.field(init=False)
     read_life: Any = attrs.field(init=False)
@@ -81,6 +83,13 @@ class Statements:
         lowering = update(lane).where(too_late(lane, at, serial=dialect.serial)).values(lowered(lane, at))
         self.lower_lane = lowering.where(lane.c.id == bindparam("lane"))
         self.reopen_lanes = lowering.where(among(lane.c.tenant, "tenants", lane.c.tenant.type))
+        tenant, kind = t.tenant, t.kind
+        capped = select(tenant.c.tenant).where(
+            among(tenant.c.tenant, "names", tenant.c.tenant.type), tenant.c.max_running.is_not(None)
+        )
+        self.lock_capped_tenants = dialect.locked(capped.order_by(tenant.c.tenant))
+        of_kinds = among(kind.c.kind, "names", kind.c.kind.type)
+        self.capped_kinds = select(kind.c.kind).where(of_kinds, kind.c.max_running.is_not(None)).limit(1)
         life = t.life
         self.read_life = select(life)
         self.raise_high_water = (
