@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from taskwarden.classify import classify
-from taskwarden.classify.http import retry_after
+from taskwarden.classify.headers import retry_after
 from taskwarden.core.failure import Confidence, Failure, Reason, TaskFailure
 from taskwarden.errors import PayloadRejected, StoreUnavailable
 
@@ -52,7 +52,8 @@ def foreign(module: str, name: str, *bases: type[BaseException]) -> BaseExceptio
         (402, "api_limit.billing"),
         (403, "auth_error.forbidden"),
         (404, "config_error.not_found"),
-        (405, "unknown.response"),
+        (405, "config_error.payload"),
+        (418, "unknown.response"),
         (408, "network_error.upstream"),
         (409, "network_error.conflict"),
         (410, "config_error.not_found"),
@@ -115,15 +116,16 @@ def test_retry_after_with_digits_of_another_script_is_no_number() -> None:
         (400, {"error": "invalid_grant"}, "auth_error.revoked", True),
         (401, {"error": "invalid_grant", "error_description": "Token has been revoked."}, "auth_error.revoked", True),
         (401, {"error": "invalid_client"}, "auth_error.client", False),
-        (400, {"error": "invalid_scope"}, "auth_error.scope", False),
+        (400, {"error": "invalid_scope"}, "auth_error.scope", True),
         (400, {"error": "something else"}, "config_error.payload", False),
         (400, {"error": {"code": 400}}, "config_error.payload", False),
         (400, ["invalid_grant"], "config_error.payload", False),
         (400, b"invalid_grant", "config_error.payload", False),
         (400, b'{"error": "invalid_grant", "x": "' + b"x" * 70_000 + b'"}', "config_error.payload", False),
         (400, b"[" * 60_000, "config_error.payload", False),
-        (403, {"error": "invalid_grant"}, "auth_error.forbidden", False),
-        (500, {"error": "invalid_grant"}, "network_error.upstream", False),
+        (403, {"error": "invalid_grant"}, "auth_error.revoked", True),
+        (500, {"error": "unheard of"}, "network_error.upstream", False),
+        (500, {"error": "invalid_grant"}, "auth_error.revoked", False),
     ],
 )
 def test_an_oauth_error_in_the_body_is_more_exact_than_the_status(
@@ -155,7 +157,7 @@ def test_a_body_that_was_not_read_is_not_fetched() -> None:
         (ssl.SSLCertVerificationError("certificate has expired"), "network_error.tls"),
         (ssl.SSLEOFError("EOF occurred"), "network_error.reset"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "network_error.unreachable"),
-        (OSError(errno.ENOSPC, "No space left on device"), "unknown"),
+        (OSError(errno.ENOSPC, "No space left on device"), "unknown.internal_host"),
         (httpx.ConnectTimeout("slow"), "network_error.timeout"),
         (httpx.ReadTimeout("slow"), "network_error.timeout"),
         (httpx.PoolTimeout("busy"), "unknown.internal_pool"),

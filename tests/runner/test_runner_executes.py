@@ -1,5 +1,6 @@
 """Steps 1 to 6: what is due is executed, isolated, and recorded."""
 
+from concurrent.futures import CancelledError
 from contextvars import ContextVar
 from datetime import timedelta
 from itertools import pairwise
@@ -255,3 +256,18 @@ async def test_an_old_payload_is_upgraded_and_one_that_fits_no_more_is_a_definit
     assert runs["good"].result == "https://example.org"
     assert runs["bad"].code == "config_error.payload"
     assert "$" in runs["bad"].message
+
+
+async def test_what_the_classifier_knows_to_be_no_failure_is_skipped() -> None:
+    def cancelled(_: RunContext) -> None:
+        raise CancelledError
+
+    async with World.of(Says(a=cancelled)) as world:
+        task = await world.task("says")
+
+        await world.run_for(timedelta(seconds=1))
+
+        (run,) = await world.runs()
+        after = await world.now(task)
+    assert (run.ending, run.settled, run.code) == (Ending.SKIPPED, True, "")
+    assert after.health.streak == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ DEEPEST: Final = 16
 """Most steps from the exception to a cause."""
 MOST: Final = 256
 """Most exceptions looked at: a group may hold any number."""
-
+_HELD: Final = 32
+"""Most attributes, and entries in one of them, that are looked at for an exception held there."""
 _NOTHING: Final[tuple[BaseException, ...]] = ()
 
 A = TypeVar("A")
@@ -38,10 +40,11 @@ def safely(ask: Callable[[A], T], about: A, otherwise: T) -> T:
 
 def causes(error: BaseException) -> Iterator[BaseException]:
     """
-    Yield *error* and what is behind it: members of groups, causes and contexts, the nearest first.
+    Yield *error* and what is behind it, the nearest first.
 
-    Each once, so that cycles end; at most 16 steps deep, and at most 256. A context hidden by ``raise ... from None``
-    stays hidden.
+    Behind an exception are the members of a group, those it holds in its attributes and arguments, as retry wrappers
+    do (``MaxRetryError.reason``, ``tenacity.RetryError.last_attempt``), its cause, and its context. Each comes once, so
+    that cycles end; at most 16 steps deep, and at most 256. A context hidden by ``raise ... from None`` stays hidden.
     """
     waiting = deque([(error, 0)])
     seen: dict[int, BaseException] = {}  # holds them, so that no id is used again
@@ -52,12 +55,47 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         seen[id(each)] = each
         yield each
         if depth < DEEPEST:
-            waiting.extend((behind, depth + 1) for behind in safely(_behind, each, _NOTHING))
+            behind = safely(_members, each, _NOTHING) + safely(_held, each, _NOTHING) + safely(_linked, each, _NOTHING)
+            waiting.extend((one, depth + 1) for one in behind)
 
 
-def _behind(error: BaseException) -> tuple[BaseException, ...]:
-    members = error.exceptions[:MOST] if isinstance(error, BaseExceptionGroup) else ()
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    if not isinstance(error, BaseExceptionGroup):
+        return _NOTHING
+    return tuple(each for each in error.exceptions[:MOST] if isinstance(each, BaseException))
+
+
+def _linked(error: BaseException) -> tuple[BaseException, ...]:
     cause = error.__cause__
     if cause is None and not error.__suppress_context__:
         cause = error.__context__
-    return tuple(each for each in (*members, cause) if isinstance(each, BaseException))
+    return (cause,) if isinstance(cause, BaseException) else _NOTHING
+
+
+def _held(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the exceptions in *error*'s attributes and arguments. No property is asked: it might do anything."""
+    values: list[Any] = list(islice(vars(error).values(), _HELD))
+    if not isinstance(error, BaseExceptionGroup):
+        values += error.args[:_HELD]
+    if not values:
+        return _NOTHING
+    found: list[BaseException] = []
+    for value in values:
+        if isinstance(value, BaseException):
+            found.append(value)
+        elif type(value) is dict:  # paramiko: an address to what happened there; botocore: its keyword arguments
+            found += [each for each in islice(value.values(), _HELD) if isinstance(each, BaseException)]
+        elif type(value) is list or type(value) is tuple:
+            found += [each for each in islice(value, _HELD) if isinstance(each, BaseException)]
+        elif value is not None and type(value) not in _PLAIN:
+            found += safely(_attempted, value, _NOTHING)
+    return tuple(found)
+
+
+def _attempted(value: Any) -> tuple[BaseException, ...]:
+    """Return the exception that a finished future holds, such as tenacity's last attempt."""
+    error = vars(value).get("_exception")
+    return (error,) if isinstance(error, BaseException) else _NOTHING
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, bytes})

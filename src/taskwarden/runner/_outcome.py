@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 import anyio
 import anyio.lowlevel
 
-from taskwarden.classify import classify
+from taskwarden.classify import NEUTRAL, classify
 from taskwarden.core.decision import Level, OpenIncident
 from taskwarden.core.failure import Confidence, Failure, TaskFailure
 from taskwarden.core.outcome import Failed, Interrupted, Skipped, Snoozed, Succeeded
@@ -104,8 +104,12 @@ def interrupted(execution: Execution) -> Outcome | None:
             assert_never(execution.cause)
 
 
-def failed(rules: KindRules, error: BaseException) -> Failed:
-    """Return the failure that *error*, raised by the executor, means: its own kind knows best, else the classifier."""
+def failed(rules: KindRules, error: BaseException) -> Outcome:
+    """
+    Return what *error*, raised by the executor, means: its own kind knows best, else the classifier.
+
+    What the classifier knows to be no failure, as work that others have cancelled, is skipped.
+    """
     try:
         if isinstance(error, Exception) and not isinstance(error, TaskFailure):
             named: object = rules.executor.classify(error)
@@ -116,4 +120,6 @@ def failed(rules: KindRules, error: BaseException) -> Failed:
     except BaseException as broken:  # the host's code harms its own run only
         _LOG.exception("kind %s: its classify() raised; the classifier decided", rules.executor.kind)
         error.add_note(f"classify() raised {broken!r}")
-    return Failed(classify(error))
+    failure = classify(error)
+    neutral = failure.code in NEUTRAL and isinstance(error, Exception)
+    return Skipped(failure.message) if neutral else Failed(failure)

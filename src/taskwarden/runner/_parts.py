@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from taskwarden.classify import shipped
 from taskwarden.core.protocols import Hint
 from taskwarden.errors import Closed, StoreUnavailable
 from taskwarden.runner._clock import StoreTime, SystemClock
@@ -52,6 +53,7 @@ async def assembled(runner: Runner, now: datetime) -> AsyncGenerator[Parts]:
     what the host's loop may do to the host's child task (``Task.cancel()`` on asyncio) does not reach them.
     """
     parts = Parts(runner, now)
+    shipped()  # its tables take a moment to make: not when the first run has failed
     try:
         async with anyio.create_task_group() as outer:
             outer.start_soon(parts.writer.run, name="taskwarden writer")
@@ -62,11 +64,11 @@ async def assembled(runner: Runner, now: datetime) -> AsyncGenerator[Parts]:
                     try:
                         yield parts
                     finally:
+                        parts.poll.stop()  # or it would claim what is given back, from one shield into the next
                         parts.workers.close("the runner stopped")
                         inner.cancel_scope.cancel()
             finally:
                 parts.watchdog.stop()
-                parts.poll.stop()  # or it would claim what was just given back, from one shield into the next
                 parts.writer.hurry()
                 parts.source_ended()
                 outer.cancel_scope.cancel()

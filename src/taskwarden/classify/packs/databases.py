@@ -1,0 +1,216 @@
+"""
+Databases: the drivers' errors, SQLSTATE, and MySQL's numbers.
+
+A database is taken for the host's own, as that of its queue and its records: a fault of it counts against no task. For
+a host whose tenants bring databases of their own, ``REMOTE_DATABASES`` says the same as of any other provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from taskwarden.classify.pack import Pack, Phrase
+
+__all__ = ["DATABASES", "REMOTE_DATABASES"]
+
+_DB: Final = "unknown.internal_db"
+_POOL: Final = "unknown.internal_pool"
+_BUG: Final = "unknown.bug"
+_PAYLOAD: Final = "config_error.payload"
+_REDIS: Final = "redis.exceptions."
+
+DATABASES: Final = Pack(
+    name="databases",
+    packages=["pymysql", "MySQLdb", "asyncmy", "aiomysql"],
+    types={
+        "sqlalchemy.exc.TimeoutError": _POOL,
+        "sqlalchemy.exc.InterfaceError": _DB,
+        "sqlalchemy.exc.OperationalError": _DB,
+        "psycopg_pool.PoolTimeout": _POOL,
+        "psycopg_pool.TooManyRequests": _POOL,
+        "asyncpg.exceptions._base.InterfaceError": _DB,
+        _REDIS + "AuthenticationError": _DB,
+        _REDIS + "BusyLoadingError": _DB,
+        _REDIS + "ClusterDownError": _DB,
+        _REDIS + "MaxConnectionsError": _POOL,
+        _REDIS + "OutOfMemoryError": _DB,
+        _REDIS + "ReadOnlyError": _DB,
+        _REDIS + "TimeoutError": _DB,
+        _REDIS + "ConnectionError": _DB,
+    },
+    broad={
+        "sqlalchemy.exc.DBAPIError": _DB,
+        "sqlite3.DatabaseError": _DB,
+        "sqlite3.OperationalError": _DB,  # of a mistake in a statement, too: the message tells
+        "psycopg.OperationalError": _DB,
+        "psycopg2.OperationalError": _DB,
+        "pymysql.err.OperationalError": _DB,
+        "pymysql.err.InterfaceError": _DB,
+        "asyncmy.errors.OperationalError": _DB,
+        "aiomysql.OperationalError": _DB,
+    },
+    bugs={
+        "sqlalchemy.exc.DataError": _PAYLOAD,
+        "sqlalchemy.exc.IntegrityError": _BUG,
+        "sqlalchemy.exc.ProgrammingError": _BUG,
+        "sqlalchemy.exc.InvalidRequestError": _BUG,
+        "sqlite3.IntegrityError": _BUG,
+        "sqlite3.InterfaceError": _BUG,
+        "sqlite3.ProgrammingError": _BUG,
+        "pymysql.err.ProgrammingError": _BUG,
+        "pymysql.err.IntegrityError": _BUG,
+        "pymysql.err.DataError": _PAYLOAD,
+        _REDIS + "ResponseError": _BUG,
+        _REDIS + "DataError": _BUG,
+    },
+    states={
+        "08": _DB,
+        "0A": _BUG,
+        "21": _BUG,
+        "22": _PAYLOAD,
+        "23": _BUG,
+        "25": _BUG,
+        "26": _BUG,
+        "28": _DB,
+        "34": _BUG,
+        "3D": _DB,
+        "3F": _BUG,
+        "40": _DB,
+        "42": _BUG,
+        "42501": _DB,
+        "53": _DB,
+        "53300": _POOL,
+        "54": _BUG,
+        "55": _DB,
+        "57": _DB,
+        "58": _DB,
+        "XX": _DB,
+        "HY": _DB,
+    },
+    numbers={
+        1040: _POOL,
+        1044: _DB,
+        1045: _DB,
+        1049: _DB,
+        1053: _DB,
+        1054: _BUG,
+        1062: _BUG,
+        1064: _BUG,
+        1129: _DB,
+        1146: _BUG,
+        1203: _POOL,
+        1205: _DB,
+        1213: _DB,
+        1226: _POOL,
+        1264: _PAYLOAD,
+        1290: _DB,
+        1366: _PAYLOAD,
+        1406: _PAYLOAD,
+        1451: _BUG,
+        1452: _BUG,
+        2002: _DB,
+        2003: _DB,
+        2006: _DB,
+        2013: _DB,
+        2055: _DB,
+        3024: _DB,
+    },
+    phrases=[
+        Phrase(
+            "syntax error",
+            _BUG,
+            r"near \".{0,40}\": syntax error|You have an error in your SQL syntax|syntax error at or near",
+            sharp=True,
+        ),
+        Phrase("no such", _BUG, r"no such (?:table|column|function): \S+", sharp=True),
+        Phrase("(1", _POOL, r"\W*\((?:1040|1203|1226), ['\"].*", sharp=True),
+        Phrase("(1", _DB, r"\W*\((?:104[4589]|1053|1129|1205|1213|1290), ['\"].*", sharp=True),
+        Phrase("(1", _BUG, r"\W*\((?:1054|1062|1064|1146|1451|1452), ['\"].*", sharp=True),
+        Phrase("mysql server", _DB, r"can't connect to mysql server", sharp=True),
+        Phrase("terminating connection due to", _DB, sharp=True),
+        Phrase("database", _DB, r"(?:unknown database '\w+'|database \"\w+\" does not exist)", sharp=True),
+        Phrase("redis is loading the dataset", _DB, sharp=True),
+        Phrase("read only replica", _DB, sharp=True),
+        Phrase("used memory > 'maxmemory'", _DB, r"when used memory > 'maxmemory'", sharp=True),
+        Phrase("wrongtype operation", _BUG, sharp=True),
+        Phrase("connecting to", _DB, r"Error -?\d+ connecting to [\w.-]+:\d+", sharp=True),
+        Phrase("queuepool limit", _POOL, r"QueuePool limit of size \d+", sharp=True),
+        Phrase("database is locked", _DB, sharp=True),
+        Phrase("deadlock detected", _DB, sharp=True),
+        Phrase("lock wait timeout exceeded", _DB, sharp=True),
+        Phrase("too many clients already", _POOL, sharp=True),
+        Phrase("remaining connection slots are reserved", _POOL, sharp=True),
+        Phrase("server closed the connection unexpectedly", _DB, sharp=True),
+        Phrase("mysql server has gone away", _DB, sharp=True),
+        Phrase("lost connection to mysql server", _DB, sharp=True),
+        Phrase("the database system is starting up", _DB, sharp=True),
+        Phrase("the database system is shutting down", _DB, sharp=True),
+        Phrase("could not serialize access", _DB, sharp=True),
+        Phrase("password authentication failed for user", _DB, sharp=True),
+        Phrase("connection to server at", _DB, r"connection to server at \".{1,80}\".{0,40} failed", sharp=True),
+        Phrase("duplicate key value violates unique constraint", _BUG, sharp=True),
+        Phrase("unique constraint failed", _BUG, sharp=True),
+    ],
+)
+
+_REMOTE_STATES: Final[Mapping[str, str]] = {
+    "08": "network_error.reset",
+    "28": "auth_error.invalid",
+    "3D": "config_error.not_found",
+    "40": "network_error.conflict",
+    "42501": "auth_error.forbidden",
+    "53": "network_error.upstream",
+    "53300": "api_limit.concurrency",
+    "55": "network_error.conflict",
+    "57": "network_error.upstream",
+    "57014": "network_error.timeout",
+    "58": "network_error.upstream",
+    "XX": "network_error.upstream",
+    "HY": "network_error.upstream",
+}
+
+REMOTE_DATABASES: Final = Pack(
+    name="remote_databases",
+    packages=["pymysql", "MySQLdb", "asyncmy", "aiomysql"],
+    types={
+        "asyncpg.exceptions._base.InterfaceError": "network_error.reset",
+        _REDIS + "AuthenticationError": "auth_error.invalid",
+        _REDIS + "BusyLoadingError": "network_error.upstream",
+        _REDIS + "ClusterDownError": "network_error.upstream",
+        _REDIS + "MaxConnectionsError": "api_limit.concurrency",
+        _REDIS + "OutOfMemoryError": "api_limit.quota",
+        _REDIS + "ReadOnlyError": "network_error.upstream",
+        _REDIS + "TimeoutError": "network_error.timeout",
+    },
+    broad={
+        _REDIS + "ConnectionError": "network_error.refused",
+        "psycopg.OperationalError": "network_error.refused",
+        "psycopg2.OperationalError": "network_error.refused",
+        "pymysql.err.OperationalError": "network_error.refused",
+        "pymysql.err.InterfaceError": "network_error.reset",
+        "asyncmy.errors.OperationalError": "network_error.refused",
+        "aiomysql.OperationalError": "network_error.refused",
+    },
+    states=_REMOTE_STATES,
+    numbers={
+        1040: "api_limit.concurrency",
+        1044: "auth_error.forbidden",
+        1045: "auth_error.invalid",
+        1049: "config_error.not_found",
+        1053: "network_error.upstream",
+        1129: "network_error.upstream",
+        1203: "api_limit.concurrency",
+        1205: "network_error.conflict",
+        1213: "network_error.conflict",
+        1226: "api_limit.quota",
+        1290: "network_error.upstream",
+        2002: "network_error.refused",
+        2003: "network_error.refused",
+        2006: "network_error.reset",
+        2013: "network_error.reset",
+        2055: "network_error.reset",
+        3024: "network_error.timeout",
+    },
+)
+"""For ``Classifier(*PACKS, REMOTE_DATABASES)``: databases are providers, too."""
