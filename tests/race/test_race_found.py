@@ -170,6 +170,27 @@ async def test_a_host_that_makes_a_task_in_a_long_transaction_holds_no_claim_up(
 
 
 @concurrent
+async def test_after_a_backlog_a_lane_that_a_host_holds_gives_what_is_due_in_it(
+    kind: DatabaseKind, tmp_path: Path
+) -> None:
+    clock, most = Clock(), 3
+    with engine(kind, tmp_path) as opened:
+        store = await open_at(opened, create=True, clock=clock)
+        for number in range(7):
+            await store.ensure(BOB, spec(POLL, f"{number}", at=NOON))
+        found = await claimed(store, most)
+        await store.ensure(ALICE, spec(POLL, "due", at=NOON + SECOND))
+        with opened.connect() as conn, conn.begin():
+            conn.execute(select(store.tables.lane).where(store.tables.lane.c.tenant == ALICE).with_for_update())
+            clock.now += SECOND
+            for _ in range(4):
+                found += await claimed(store, most)
+        await store.close()
+
+    assert sorted(found) == ["0", "1", "2", "3", "4", "5", "6", "due"]
+
+
+@concurrent
 async def test_a_lease_begins_when_the_task_is_taken_however_long_the_claim_had_to_wait(
     kind: DatabaseKind, tmp_path: Path
 ) -> None:

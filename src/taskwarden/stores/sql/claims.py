@@ -138,6 +138,7 @@ class Claiming:
             writing.catch_up()  # another claim may have been counting for long
         # Where the clock went back a little, lanes may stand in line from a later instant on than their tasks are due.
         end = micros(max(writing.now, high_water))
+        looked = micros(writing.now)
         taken = self._take_over(writing, runner, asked, limit, lease)
         left = limit - len(taken)
         in_turns = more = False
@@ -151,8 +152,12 @@ class Claiming:
             # What is in line from a later instant on was looked at, unless the claim was full before.
             last = end if len(taken) == limit else micros(writing.now)
             more = in_turns and self.lanes.in_line(writing.conn, _open(asked, room), last)
-        again = self._again(writing.now, taken) if more else self._next_due(writing, runner, asked)
-        return Claims(tuple(taken), writing.now, again), more
+        if more or (asked and not left):
+            again: datetime | None = self._again(writing.now, taken)
+        else:
+            again = self._next_due(writing, runner, asked, looked)
+        # Where others hold the lanes that are left, the next claim takes what there is without asking lanes.
+        return Claims(tuple(taken), writing.now, again), more and bool(taken)
 
     def _room(self, conn: Connection, kinds: Sequence[str]) -> dict[str, int]:
         """Return how many tasks of each capped kind may still start. Held until the end: nobody else starts any."""
@@ -360,9 +365,9 @@ class Claiming:
         """Return when to come back for more: at once if there is, a little later if others hold what is left."""
         return now if taken else at_micros(micros(now) + _BUSY)
 
-    def _next_due(self, writing: Writing, runner: RunnerId, kinds: Sequence[str]) -> datetime | None:
+    def _next_due(self, writing: Writing, runner: RunnerId, kinds: Sequence[str], looked: int) -> datetime | None:
         """
-        Return when another claim may find more.
+        Return when another claim may find more than was due when we *looked*.
 
         What waits for a cap does not count, as the end of that is a hint; nor do leases of *runner* itself, which it
         renews.
@@ -370,7 +375,7 @@ class Claiming:
         conn, now, due = writing.conn, micros(writing.now), self.tables.due
         if not kinds:
             return None
-        first = first_of_kinds(conn, due, kinds, (due.c.ready_at,), due.c.ready_at > now, 1)
+        first = first_of_kinds(conn, due, kinds, (due.c.ready_at,), due.c.ready_at > looked, 1)
         others = conn.execute(self._others, {"now": now, "claimer": runner, "kinds": list(kinds)}).scalars().all()
         earliest = min([row.ready_at for row in first] + list(others), default=None)
         return None if earliest is None else at_micros(earliest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from sqlalchemy import delete as deletion
@@ -17,7 +17,7 @@ from taskwarden.core.instant import micros
 from taskwarden.core.lifecycle import State
 from taskwarden.core.protocols import EnsuredAs
 from taskwarden.core.task import TaskRecord
-from taskwarden.errors import DependencyCycle, HasDependants, TaskNotFound
+from taskwarden.errors import DependencyCycle, HasDependants, InvalidValue, TaskNotFound
 from taskwarden.stores import moves
 from taskwarden.stores.sql.completions import block
 from taskwarden.stores.sql.lanes import ended
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["delete", "ensure"]
 
+_ATTEMPTS: Final = 5
+"""How often somebody else may be faster; more: what they have done cannot be seen."""
+
 
 def ensure(writing: Writing, tenant: TenantId, spec: TaskSpec) -> tuple[Row, EnsuredAs]:
     """Do what ``Store.ensure`` says, in the transaction *writing*."""
@@ -44,7 +47,7 @@ def ensure(writing: Writing, tenant: TenantId, spec: TaskSpec) -> tuple[Row, Ens
     number = conn.execute(sql.read_task, name).scalar_one_or_none()
     if spec.depends_on:
         _hold_edges(writing, tenant)
-    while True:  # until nobody deletes it, or makes it, just before us
+    for _ in range(_ATTEMPTS):  # until nobody deletes it, or makes it, just before us
         if number is None:
             upstream = _upstream(writing, tenant, spec.depends_on)
             number = _insert(writing, tenant, spec)
@@ -55,6 +58,8 @@ def ensure(writing: Writing, tenant: TenantId, spec: TaskSpec) -> tuple[Row, Ens
             if row is not None:
                 return row, _update(writing, row, spec)
         number = conn.execute(sql.lock_task, name).scalar_one_or_none()  # sees what others have committed since
+    rule = "must see what others have committed since it began"
+    raise InvalidValue("connection", f"a transaction older than task {spec.key!r}", rule, "use READ COMMITTED")
 
 
 def delete(writing: Writing, row: Row, *, detach: bool, actor: str) -> None:

@@ -149,7 +149,8 @@ def with_patience(conn: Connection, work: Callable[[], CursorResult[Any]], milli
                 return rows
         conn.exec_driver_sql("SET @patience = @@innodb_lock_wait_timeout, SESSION innodb_lock_wait_timeout = 1")
         try:
-            return work().all()
+            with conn.begin_nested():  # so that a server that undoes more than the statement is found out
+                return work().all()
         finally:
             conn.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = @patience")
     except DBAPIError as error:

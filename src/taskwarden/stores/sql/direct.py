@@ -27,7 +27,7 @@ from sqlalchemy import (
     true,
 )
 
-from taskwarden.core.claim import AGING, Claims
+from taskwarden.core.claim import AGING, Claim, Claims
 from taskwarden.core.instant import MICROSECOND, at_micros
 from taskwarden.stores.sql.direct_fair import Fair
 from taskwarden.stores.sql.direct_parts import Parts, most
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["Direct", "Taken"]
 
 _AGING: Final = literal(AGING // MICROSECOND, BigInteger)
+_WATCH: Final = 1.0
+"""Seconds between two looks at the leases of other runners."""
 _SPECIAL: Final = 1.0
 """Seconds for which claims take the long way after one that had to."""
 
@@ -84,6 +86,8 @@ class Direct:
     _plain: Any = attrs.field(init=False)
     _fair: Any = attrs.field(init=False)
     _special_until: float = attrs.field(default=0.0, init=False)
+    _lost: dict[str, tuple[float, int | None]] = attrs.field(factory=dict, init=False)
+    """For each runner: until when not to look at others' leases again, and when the next of them ends."""
 
     def __attrs_post_init__(self) -> None:
         self._parts = Parts(self.tables, self.now)
@@ -152,6 +156,8 @@ class Direct:
             "claimer": runner,
             "lease": lease // MICROSECOND,
         }
+        look_again, lost_at = self._lost.get(runner, (0.0, None))
+        parameters["watch"] = self.host_clock or monotonic() >= look_again
         if self.host_clock:
             parameters["now"] = now
         if fairly:
@@ -160,26 +166,30 @@ class Direct:
         facts = rows[0]
         if facts.special or (not fairly and facts.found > limit):
             return Taken(None, more=not facts.special)
-        return Taken(self._claims(conn, known, rows, runner, lease), bool(facts.more))
+        if parameters["watch"]:
+            lost_at = facts.next_lost
+            self._lost[runner] = monotonic() + _WATCH, lost_at
+        again = facts.moment if facts.more else _sooner(facts.next_due, lost_at, facts.moment)
+        claims = tuple(self._claims(conn, known, rows, runner, lease))
+        return Taken(
+            Claims(claims, at_micros(facts.moment), None if again is None else at_micros(again)), bool(facts.more)
+        )
 
     def _claims(
         self, conn: Connection, known: KnownTasks, rows: Sequence[Any], runner: RunnerId, lease: timedelta
-    ) -> Claims:
+    ) -> Iterator[Claim]:
         facts = rows[0]
         now = at_micros(facts.moment)
         until = now + lease
         taken = [row for row in rows if row.task_id is not None]
         entries = known.of(conn, {row.task_id: row.version for row in taken})
-        claims = []
         for row in sorted(taken, key=attrgetter("rank", "task_id")):  # by urgency, or by the turns
             entry = entries.get(row.task_id)
             if entry is not None:
                 activity = None
                 if row.activity_until is not None and row.activity_until > facts.moment:
                     activity = activity_of(row.activity_weight, row.activity_until)
-                claims.append(claim_of(row, entry, activity, row.token, now, until, runner))
-        again = facts.moment if facts.more else facts.next_due
-        return Claims(tuple(claims), now, None if again is None else at_micros(again))
+                yield claim_of(row, entry, activity, row.token, now, until, runner)
 
     # --- plain --------------------------------------------------------------------------------------------------
 
@@ -201,8 +211,16 @@ class Direct:
             count.label("found"),
             or_(self._parts.special(), self._parts.restricted(found)).label("special"),
             self._parts.next_due().label("next_due"),
+            self._parts.next_lost().label("next_lost"),
             literal(value=False).label("more"),
         ).cte("facts")
         allowed = select(and_(facts.c.found <= most(), ~facts.c.special)).scalar_subquery()
         wanted = select(found.c.task_id).where(allowed)
         return self._parts.claimed(facts, wanted, place=found)
+
+
+def _sooner(due_at: int | None, lost_at: int | None, now: int) -> int | None:
+    """Return the earlier of two instants, either of which may be missing; the second counts only if it is to come."""
+    if lost_at is None or lost_at <= now:
+        return due_at
+    return lost_at if due_at is None else min(due_at, lost_at)

@@ -138,6 +138,7 @@ class Fair:
             select(func.count()).select_from(chosen).scalar_subquery().label("found"),
             or_(self.parts.special(), self.parts.restricted(lanes), and_(many, crowded)).label("special"),
             self.parts.next_due().label("next_due"),
+            self.parts.next_lost().label("next_lost"),
             or_(left, crowded, self._held_by_others(lanes)).label("more"),
         ).cte("facts")
         allowed = ~select(facts.c.special).scalar_subquery()

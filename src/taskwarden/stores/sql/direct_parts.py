@@ -8,13 +8,16 @@ import attrs
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Integer,
     String,
     any_,
     bindparam,
+    case,
     column,
     func,
     literal,
+    null,
     or_,
     select,
     true,
@@ -58,10 +61,11 @@ class Parts:
     def special(self) -> Any:
         """Tell whether something is about that only the long way knows: caps, lost leases, a clock that went back."""
         t, now = self.tables, self.now
-        due, kind = t.due, t.kind
+        due, kind, tenant = t.due, t.kind, t.tenant
         kinds = any_(bindparam("kinds", type_=ARRAY(String())))
         capped = select(literal(1)).where(kind.c.kind == kinds, kind.c.max_running.is_not(None)).exists()
-        lost = select(literal(1)).where(due.c.lease_until <= now, due.c.kind == kinds).exists()
+        paused = select(literal(1)).where(tenant.c.tenant == due.c.tenant, tenant.c.paused).exists()
+        lost = select(literal(1)).where(due.c.lease_until <= now, due.c.kind == kinds, ~paused).exists()
         back = select(literal(1)).where(t.life.c.high_water > now + bindparam("lease", type_=BigInteger)).exists()
         return or_(capped, lost, back)
 
@@ -87,21 +91,30 @@ class Parts:
         return self.tables.due.c.decided_at <= self.end()
 
     def next_due(self) -> Any:
-        due, now = self.tables.due, self.now
-        kinds = bindparam("kinds", type_=ARRAY(String()))
+        """Return when something is due next."""
+        due = self.tables.due
         asked = self.asked("of")
         first = (
             select(due.c.ready_at)
-            .where(due.c.kind == asked.c.kind, due.c.ready_at > now)
+            .where(due.c.kind == asked.c.kind, due.c.ready_at > self.now)
             .order_by(due.c.ready_at)
             .limit(1)
             .lateral("first")
         )
-        ready = select(func.min(first.c.ready_at)).select_from(asked.join(first, true())).scalar_subquery()
+        return select(func.min(first.c.ready_at)).select_from(asked.join(first, true())).scalar_subquery()
+
+    def next_lost(self) -> Any:
+        """
+        Return when the next lease of another runner ends, if it is to be looked at.
+
+        It walks past all leases of the runner's own, so it is not for every claim.
+        """
+        due = self.tables.due
+        kinds = bindparam("kinds", type_=ARRAY(String()))
         others = (
             select(due.c.lease_until)
             .where(
-                due.c.lease_until > now,
+                due.c.lease_until > self.now,
                 due.c.runner != bindparam("claimer", type_=String),
                 due.c.kind == any_(kinds),
             )
@@ -109,7 +122,7 @@ class Parts:
             .limit(1)
             .scalar_subquery()
         )
-        return func.least(ready, others)
+        return case((bindparam("watch", type_=Boolean), others), else_=null())
 
     def claimed(self, facts: Any, wanted: Any, *, place: Any, also: Sequence[Any] = ()) -> Any:
         """

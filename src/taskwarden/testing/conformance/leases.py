@@ -22,6 +22,7 @@ from taskwarden.testing.conformance.suite import (
     LEASE,
     MINUTE,
     NOBODY,
+    PING,
     SECOND,
     SECOND_RUNNER,
     Suite,
@@ -198,6 +199,17 @@ class Leases(Suite):
 
         assert renewal.lost == frozenset()
         assert await finish(store, held) is Receipt.RECORDED
+
+    async def test_a_claim_that_lost_leases_fill_says_that_there_is_more(
+        self, store: Store, clock: VirtualClock
+    ) -> None:
+        for number in range(3):
+            await create(store, f"{number}")
+        await claim(store)
+        clock.jump(LEASE + SECOND)
+
+        claims = await store.claim(runner=SECOND_RUNNER, kinds=[PING], limit=2, lease=LEASE)
+        assert (len(claims.claims), claims.next_due) == (2, claims.now)
 
     async def test_a_lost_manual_run_is_taken_over_as_one(self, store: Store, clock: VirtualClock) -> None:
         made = await create(store, at=clock.now() + HOUR)
