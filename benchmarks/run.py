@@ -2,8 +2,8 @@
 Measure Taskwarden, side by side with others: what `nox -s bench` runs.
 
 Prints one table: the median over at least three repetitions, measured in turns, with the least and the most; and the
-goals, met or missed. Writes nothing else. Exit status 1 says that a goal was missed, which on a busy machine need not
-mean anything: look at the ratios, and measure again.
+goals, met or missed. Writes nothing else but what `--chart` names. Exit status 1 says that a goal was missed, which on
+a busy machine need not mean anything: look at the ratios, and measure again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 BENCHMARKS: Final = {
     "imports": "what `import taskwarden` costs, and that it needs no extra",
     "decide": "one decision of a failure policy, and the size of the health it keeps",
+    "classify": "one exception classified, over what real libraries raised",
     "intervals": "the next slot of each interval policy",
     "memory_claim": "the cost of a claim, from 1,000 to 1,000,000 stored tasks",
     "throughput": "whole runs in memory, against starting and ending as many child tasks of anyio",
@@ -69,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.collect()
     print(_conditions(quick=asked.quick))
     print(rendered(rows))
+    if asked.chart is not None:
+        from benchmarks.chart import draw  # noqa: PLC0415 - brings matplotlib
+
+        draw((row for _, row in rows), asked.chart)
     return int(not all(row.reached for _, row in rows))
 
 
@@ -91,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones; none: all of them")
     parser.add_argument("--quick", action="store_true", help="smaller loads and shorter spans: to see that they run")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the rates of postgres_peers there, as SVG")
     return parser
 
 

@@ -46,6 +46,7 @@ from taskwarden.testing.builders import spec
 from taskwarden.testing.clock import VirtualClock
 from tests.databases import postgres_database
 
+RATES = [("Other", "one-off", 10.0), ("taskwarden", "one-off", 1_000.0), ("taskwarden", "recurring", 100.0)]
 ROOT = Path(run.__file__).parent.parent
 HOUR = timedelta(hours=1)
 
@@ -408,3 +409,19 @@ def test_a_run_prints_one_table_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", run.BENCHMARKS)
 def test_every_benchmark_is_called_in_the_same_way(name: str) -> None:
     assert callable(import_module(f"benchmarks.{name}").measure)
+
+
+def test_rates_are_drawn_as_bars_the_fastest_first(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib, which only the benchmarks need, is not installed")
+    chart = import_module("benchmarks.chart")
+    rates = [Row(f"{name}: runs, {load}", (rate, rate + 1, rate + 2), "runs/s") for name, load, rate in RATES]
+
+    assert [(load, [name for name, _ in systems]) for load, systems in chart.bars(rates).items()] == [
+        ("one-off", ["taskwarden", "Other"]),
+        ("recurring", ["taskwarden"]),
+    ]
+    chart.draw(rates, tmp_path / "chart.svg")
+    drawn = (tmp_path / "chart.svg").read_text()
+    assert all(text in drawn for text in ("taskwarden", "Other", "1,001", "11", "one-off", "recurring"))
+    with pytest.raises(ValueError, match="no rate"):
+        chart.draw([], tmp_path / "none.svg")
