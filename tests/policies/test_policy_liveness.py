@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskwarden.core.decision import Ran, Trigger
@@ -20,9 +20,11 @@ from taskwarden.policies import (
     Defer,
     Rule,
     Sequential,
+    Severity,
     TaskPolicy,
     admit,
     brief,
+    cap,
     fold,
     park,
     standard,
@@ -99,6 +101,7 @@ def test_p20_and_p21_keep_the_example_of_the_docs() -> None:
 
 
 @given(policies(final=False), histories(), task_periods)
+@example(TaskPolicy(cap(Consecutive(1), Severity.RETRY_AT)), [], MINUTE)
 def test_p22_the_next_run_is_never_further_than_cap_floor_interval_or_hold(
     policy: TaskPolicy, history: History, period: timedelta
 ) -> None:

@@ -146,7 +146,7 @@ async def test_an_idle_runner_costs_two_statements_a_beat_which_is_four_a_minute
                 with counting(store) as statements:
                     await heard.until(Hint.DUE, heard.count(Hint.DUE) + beats)
 
-    assert beats <= len(statements) <= 2 * beats + 1
+    assert beats <= len(statements) <= 2 * beats + 2  # a beat may have begun before we counted
     assert len(set(statements)) == 2
 
 

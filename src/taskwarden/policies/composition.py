@@ -45,6 +45,7 @@ __all__ = [
 
 _ZERO: Final = timedelta(0)
 _LAST: Final = micros(FAR_FUTURE)
+_DENY: Final = Severity.DENY
 
 
 class Rule(ABC):
@@ -166,13 +167,17 @@ class When(_One):
 
 @attrs.frozen
 class Cap(_One):
-    """*rule*, but never stricter than *most*."""
+    """*rule*, but never stricter than *most*; the time that it names, if any, is kept."""
 
-    most: Verdict
+    most: Severity
 
     def judge(self, facts: Facts) -> Opinion:
         said = self.rule.judge(facts)
-        return _joined(min(said.verdict, self.most), [said], [said])
+        verdict = said.verdict
+        if verdict.severity > self.most:
+            named = 0 if verdict.severity is _DENY else verdict.at  # to deny is to name no time
+            verdict = Verdict(self.most, named) if self.most else CONTINUE
+        return _joined(verdict, [said], [said])
 
 
 @attrs.frozen
@@ -238,7 +243,7 @@ def when(predicate: Predicate, rule: Rule) -> Rule:
 
 def cap(rule: Rule, severity: Severity) -> Rule:
     """Return *rule*, never stricter than *severity*; a time that it names is kept."""
-    return Cap(_rule(rule), Verdict(severity, _LAST if severity else 0))
+    return Cap(_rule(rule), severity)
 
 
 def shadow(rule: Rule) -> Rule:
