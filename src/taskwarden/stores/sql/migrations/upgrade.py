@@ -230,6 +230,8 @@ def _one_at_a_time(connection: Connection, prefix: str, schema: str | None, name
             connection.execute(text(f"SET SESSION lock_wait_timeout = {_LOCKED}"))
             try:
                 yield
+                # As each change of a table did: whoever has waited for the lock must see the rows, too.
+                connection.exec_driver_sql("COMMIT")
             finally:
                 connection.execute(text("SET SESSION lock_wait_timeout = :before"), {"before": before})
                 connection.execute(select(func.release_lock(lock)))
