@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import floor, log10
 from pathlib import Path
 from typing import Final
 
@@ -59,4 +60,6 @@ def draw(rows: Iterable[Row], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("runs a second, logarithmic")
     axes[-1].margins(x=0.15)
+    slowest = min(row.median for systems in loads.values() for _, row in systems)
+    axes[-1].set_xlim(left=10 ** floor(log10(slowest)))
     figure.savefig(path, metadata={"Date": None, "Creator": None})
