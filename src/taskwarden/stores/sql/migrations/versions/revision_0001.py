@@ -286,12 +286,3 @@ def _others(op: Operations, prefix: str, schema: str | None) -> None:
         Column("application", name()),
     )
     op.execute(insert(life).values(id=1, application="", high_water=0, feed_floor=0))
-
-
-def downgrade() -> None:
-    """
-    Refuse.
-
-    The version before works with this schema, so that it can be put back without touching the tables.
-    """
-    raise NotImplementedError
